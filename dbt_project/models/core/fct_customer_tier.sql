@@ -1,0 +1,243 @@
+with evaluations as (
+    select
+        evaluation_date,
+        scheme_code,
+        customer_id,
+        measure_value,
+        tier_code,
+        tier_rank,
+        grace_months_below,
+        decided_by,
+        rule_id,
+        valid_from
+    from {{ ref('fct_tier_evaluation') }}
+    -- A tier evaluated on a month end holds from the day after it.
+    where evaluation_date = {{ date_literal(plan()['official_evaluation_date'] or '0001-01-01') }}
+),
+
+measures as (
+    select
+        customer_id,
+        aum_cny,
+        aum_month_avg_cny,
+        aum_quarter_avg_cny,
+        aum_year_avg_cny
+    from {{ ref('fct_customer_measure') }}
+    where measure_date = {{ as_of_date() }}
+),
+
+bands as (
+    select
+        scheme_code,
+        policy_version,
+        measure_code,
+        tier_code,
+        tier_rank,
+        label_zh,
+        lower_bound_cny,
+        upper_bound_cny,
+        rule_id
+    from {{ source('policy', 'tier_band') }}
+    where effective_from <= {{ as_of_date() }} and effective_to > {{ as_of_date() }}
+),
+
+door_tiers as (
+    select
+        scheme_code,
+        tier_code,
+        tier_rank,
+        label_zh
+    from {{ source('policy', 'door_tier') }}
+    where effective_from <= {{ as_of_date() }} and effective_to > {{ as_of_date() }}
+),
+
+successors as (
+    select
+        old_customer_id,
+        new_customer_id
+    from {{ ref('int_customer__successor') }}
+    where measure_date = {{ as_of_date() }}
+),
+
+official as (
+    select
+        evaluations.scheme_code,
+        coalesce(successors.new_customer_id, evaluations.customer_id) as customer_id,
+        max(evaluations.evaluation_date) as evaluation_date,
+        max_by(evaluations.measure_value, evaluations.tier_rank) as evaluated_measure_value,
+        max_by(evaluations.tier_code, evaluations.tier_rank) as tier_code,
+        max(evaluations.tier_rank) as tier_rank,
+        max_by(evaluations.grace_months_below, evaluations.tier_rank) as grace_months_below,
+        max_by(evaluations.decided_by, evaluations.tier_rank) as decided_by,
+        max_by(evaluations.rule_id, evaluations.tier_rank) as rule_id,
+        max_by(evaluations.valid_from, evaluations.tier_rank) as valid_from
+    from evaluations
+    left join successors on evaluations.customer_id = successors.old_customer_id
+    group by evaluations.scheme_code, coalesce(successors.new_customer_id, evaluations.customer_id)
+),
+
+doors as (
+    select
+        open_doors.scheme_code,
+        coalesce(successors.new_customer_id, open_doors.customer_id) as customer_id,
+        open_doors.rule_id,
+        min(open_doors.open_since_date) as open_since_date
+    from {{ ref('fct_open_door') }} as open_doors
+    left join successors on open_doors.customer_id = successors.old_customer_id
+    where open_doors.as_of_date = {{ as_of_date() }}
+    group by
+        open_doors.scheme_code, coalesce(successors.new_customer_id, open_doors.customer_id), open_doors.rule_id
+),
+
+open_doors as (
+    select
+        scheme_code,
+        customer_id,
+        {{ sorted_string_agg('rule_id') }} as door_rule_ids,
+        min(rule_id) as first_rule_id,
+        min(open_since_date) as open_since_date
+    from doors
+    group by scheme_code, customer_id
+),
+
+indicative as (
+    select
+        measures.customer_id,
+        bands.scheme_code,
+        bands.policy_version,
+        bands.measure_code,
+        {{ measure_value('bands.measure_code', 'measures') }} as measure_value,
+        bands.tier_code,
+        bands.tier_rank
+    from measures
+    inner join bands
+        on
+            {{ measure_value('bands.measure_code', 'measures') }} >= bands.lower_bound_cny
+            and {{ measure_value('bands.measure_code', 'measures') }} < bands.upper_bound_cny
+),
+
+-- A card holder may own no asset account at all: his door counts as well as another's.
+candidates as (
+    select
+        customer_id,
+        scheme_code
+    from indicative
+    where tier_rank > 0
+    union
+    select
+        customer_id,
+        scheme_code
+    from official
+    where tier_rank > 0
+    union
+    select
+        customer_id,
+        scheme_code
+    from open_doors
+),
+
+schemes as (
+    select distinct
+        scheme_code,
+        policy_version,
+        measure_code
+    from bands
+),
+
+joined as (
+    select
+        candidates.customer_id,
+        candidates.scheme_code,
+        schemes.policy_version,
+        schemes.measure_code,
+        coalesce(indicative.measure_value, 0) as measure_value,
+        coalesce(indicative.tier_rank, 0) as indicative_band_rank,
+        indicative.tier_code as indicative_band_code,
+        official.evaluation_date,
+        official.evaluated_measure_value,
+        coalesce(official.tier_rank, 0) as official_band_rank,
+        official.tier_code as official_band_code,
+        official.grace_months_below,
+        official.decided_by,
+        official.rule_id as official_rule_id,
+        official.valid_from as official_valid_from,
+        open_doors.door_rule_ids,
+        open_doors.first_rule_id,
+        open_doors.open_since_date,
+        case
+            when coalesce(official.tier_rank, 0) > 0 then official.tier_code
+            when open_doors.customer_id is not null then door_tiers.tier_code
+            else 'none'
+        end as tier_code,
+        case
+            when coalesce(indicative.tier_rank, 0) > 0 then indicative.tier_code
+            when open_doors.customer_id is not null then door_tiers.tier_code
+            else 'none'
+        end as indicative_tier_code
+    from candidates
+    inner join schemes on candidates.scheme_code = schemes.scheme_code
+    left join indicative
+        on candidates.customer_id = indicative.customer_id and candidates.scheme_code = indicative.scheme_code
+    left join official
+        on candidates.customer_id = official.customer_id and candidates.scheme_code = official.scheme_code
+    left join open_doors
+        on candidates.customer_id = open_doors.customer_id and candidates.scheme_code = open_doors.scheme_code
+    left join door_tiers on candidates.scheme_code = door_tiers.scheme_code
+),
+
+tier_labels as (
+    select
+        scheme_code,
+        tier_code,
+        tier_rank,
+        label_zh,
+        rule_id
+    from bands
+    union all
+    select
+        scheme_code,
+        tier_code,
+        tier_rank,
+        label_zh,
+        cast(null as {{ dbt.type_string() }}) as rule_id
+    from door_tiers
+),
+
+final as (
+    select
+        joined.customer_id,
+        joined.scheme_code,
+        joined.tier_code,
+        tier_labels.tier_rank,
+        tier_labels.label_zh,
+        joined.measure_code,
+        joined.measure_value,
+        joined.indicative_tier_code,
+        cast(coalesce(joined.grace_months_below, 0) as bigint) as grace_months_below,
+        case
+            when joined.official_band_rank > 0 then joined.decided_by
+            when joined.door_rule_ids is not null then 'entry_door'
+            else 'individual'
+        end as decided_by,
+        case
+            when joined.official_band_rank > 0 then joined.official_rule_id
+            when joined.door_rule_ids is not null then joined.first_rule_id
+            else tier_labels.rule_id
+        end as rule_id,
+        case
+            when joined.official_band_rank > 0 then joined.official_valid_from
+            when joined.door_rule_ids is not null
+                then greatest(joined.open_since_date, coalesce(joined.official_valid_from, joined.open_since_date))
+            else coalesce(joined.official_valid_from, {{ date_literal(plan()['first_date']) }})
+        end as valid_from,
+        joined.policy_version,
+        joined.evaluation_date,
+        joined.evaluated_measure_value,
+        joined.official_band_rank > 0 as is_asset_door_open,
+        joined.door_rule_ids
+    from joined
+    inner join tier_labels
+        on joined.scheme_code = tier_labels.scheme_code and joined.tier_code = tier_labels.tier_code
+)
+
+select * from final

@@ -1,0 +1,74 @@
+with batch_days as (
+    select
+        business_date,
+        batch_id
+    from {{ source('build', 'batch_day') }}
+    where feed_id = 'reference.products'
+),
+
+calendar as (
+    select business_date from {{ source('build', 'calendar_day') }}
+),
+
+weights as (
+    select
+        effective_from,
+        effective_to,
+        product_family,
+        product_code,
+        coefficient
+    from {{ source('policy', 'asset_weight') }}
+),
+
+-- Positions that a bank books without a product code.
+built_in_products as (
+    select
+        '_custody_margin' as product_code,
+        'brokerage' as product_family
+    union all
+    select
+        '_security' as product_code,
+        'securities' as product_family
+    union all
+    select
+        '_opening_deposit' as product_code,
+        'deposit' as product_family
+),
+
+product_days as (
+    select
+        batch_days.business_date,
+        products.product_code,
+        products.product_family
+    from {{ ref('stg_reference__products') }} as products
+    inner join batch_days on products.batch_id = batch_days.batch_id
+    union all
+    select
+        calendar.business_date,
+        built_in_products.product_code,
+        built_in_products.product_family
+    from calendar
+    cross join built_in_products
+),
+
+final as (
+    select
+        product_days.business_date,
+        product_days.product_code,
+        product_days.product_family,
+        cast(coalesce(product_weights.coefficient, family_weights.coefficient, 0) as decimal(18, 8)) as aum_coefficient
+    from product_days
+    left join weights as product_weights
+        on
+            product_days.product_code = product_weights.product_code
+            and product_days.business_date >= product_weights.effective_from
+            and product_days.business_date < product_weights.effective_to
+    left join weights as family_weights
+        on
+            product_days.product_family = family_weights.product_family
+            and family_weights.product_code is null
+            and product_days.business_date >= family_weights.effective_from
+            and product_days.business_date < family_weights.effective_to
+)
+
+select * from final

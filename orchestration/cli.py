@@ -1,0 +1,216 @@
+"""The `tierhouse` command."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from orchestration.lib.contracts import load_contracts
+from orchestration.lib.home import PROJECT_ROOT, Home
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tierhouse: customer tiers, kept every day.")
+land_app = typer.Typer(no_args_is_help=True, help="Deliveries of the bank.")
+app.add_typer(land_app, name="land")
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option("--home", help="Home of the deployment (default: TIERHOUSE_HOME or ./var)."),
+]
+Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])]
+console = Console()
+
+
+def _fail(message: str) -> typer.Exit:
+    Console(stderr=True).print(f"[red]error:[/red] {message}", soft_wrap=True, highlight=False)
+    return typer.Exit(1)
+
+
+def _delivered_dates(landing: Path) -> tuple[date, date] | None:
+    """First and last business date that any delivery folder below a landing root is named after."""
+    days = [
+        entry.name
+        for feed in load_contracts().values()
+        if (landing / feed.system / feed.entity).is_dir()
+        for entry in os.scandir(landing / feed.system / feed.entity)
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", entry.name)
+    ]
+    return (date.fromisoformat(min(days)), date.fromisoformat(max(days))) if days else None
+
+
+@app.command()
+def run(
+    landing: Annotated[Path | None, typer.Option(help="Landing root (default: <home>/landing).")] = None,
+    home: HomeOption = None,
+    through: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last business date to build.")] = None,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for another build to end.")] = 0,
+) -> None:
+    """Land what is new, build, audit and publish up to the last complete business date."""
+    deployment = Home.resolve(home)
+    root = (landing or deployment.landing).resolve()
+    if not root.is_dir():
+        raise _fail(f"{root}: no such landing folder; give --landing DIR")
+    delivered = _delivered_dates(root)
+    if delivered is None:
+        raise _fail(f"{root}: no delivery <system>/<entity>/<date> of a known feed below it")
+    from orchestration.lib.journal import Journal
+
+    published = Journal(deployment.journal).last_published()
+    first = date.fromisoformat(published["first_date"]) if published else delivered[0]
+    last = through.date() if through else delivered[1]
+    os.environ.update(
+        TIERHOUSE_HOME=str(deployment.root),
+        TIERHOUSE_LANDING=str(root),
+        TIERHOUSE_WAIT=str(wait),
+        TIERHOUSE_FIRST_DATE=min(first, last).isoformat(),
+        DAGSTER_HOME=str(deployment.dagster),
+        DAGSTER_DISABLE_TELEMETRY="1",
+        DO_NOT_TRACK="1",
+    )
+    from orchestration.runner import run_daily_build
+
+    failure = run_daily_build(deployment, last, is_strict=through is not None)
+    if failure:
+        raise _fail(failure)
+    from orchestration.lib.summary import summary_rows
+
+    rows = summary_rows(deployment)
+    if not rows:
+        raise _fail("nothing has been published yet")
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value in rows:
+        table.add_row(name, value)
+    console.print(table, soft_wrap=True, highlight=False)
+
+
+@app.command("demo-bank")
+def demo_bank(
+    out: Annotated[Path, typer.Option(help="Folder for landing/ and truth/.")],
+    start: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First business date.")],
+    through: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last business date.")],
+    customers: Annotated[int, typer.Option(min=1)] = 20_000,
+    seed: int = 1,
+) -> None:
+    """Generate the deliveries of an invented bank: same arguments, same bytes."""
+    from orchestration.lib.demo_bank import generate
+
+    generate(
+        out,
+        customers=customers,
+        start=start.date(),
+        through=through.date(),
+        seed=seed,
+        progress=console.print,
+    )
+
+
+@land_app.command("check")
+def land_check(
+    path: Annotated[Path, typer.Argument(help="A landing root, or any folder of it.")],
+) -> None:
+    """Say what is wrong with deliveries before they are sent. Writes nothing."""
+    from orchestration.lib.landing import check
+
+    findings = check(path)
+    for finding in findings:
+        console.print(f"- {finding}", soft_wrap=True, highlight=False)
+    if any(finding.level in ("reject", "quarantine") for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def override(
+    check_name: Annotated[str, typer.Argument(help="The blocking check, as the verdict names it.")],
+    day: Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="As-of date it is for.")],
+    reason: Annotated[str, typer.Option(help="Why the data are right all the same.")],
+    by: Annotated[str, typer.Option(help="Who asks.")],
+    approved_by: Annotated[str, typer.Option(help="Who approves; another person.")],
+    home: HomeOption = None,
+) -> None:
+    """Let one blocking check pass for one date. It is journaled and named in the publish log."""
+    if not reason.strip() or not by.strip() or not approved_by.strip() or by.strip() == approved_by.strip():
+        raise _fail("an override needs a reason and two different names (--by, --approved-by)")
+    from orchestration.lib.build import build_lock
+    from orchestration.lib.journal import Journal
+
+    deployment = Home.resolve(home)
+    with build_lock(deployment, 60):
+        Journal(deployment.journal).append(
+            {
+                "event": "override",
+                "check_name": check_name,
+                "as_of_date": day.date().isoformat(),
+                "reason": reason.strip(),
+                "by": by.strip(),
+                "approved_by": approved_by.strip(),
+            }
+        )
+    console.print(f"{check_name} is overridden for {day:%Y-%m-%d}; run the build again")
+
+
+@app.command()
+def docs(
+    check: Annotated[bool, typer.Option("--check", help="Only say which files are stale.")] = False,
+) -> None:
+    """Write the generated files: staging models, sources and the landing contract's page."""
+    from orchestration.lib.generated import stale_files, write_files
+
+    if not check:
+        write_files()
+        return
+    stale = stale_files()
+    if stale:
+        raise _fail(f"stale generated files: {', '.join(stale)}; run `tierhouse docs` and commit them")
+
+
+@app.command()
+def dev(
+    home: HomeOption = None,
+    landing: Annotated[Path | None, typer.Option(help="Landing root (default: <home>/landing).")] = None,
+    port: int = 3000,
+) -> None:
+    """Serve the Dagster UI on 127.0.0.1."""
+    from orchestration.lib.dagster_home import prepare_dagster_home
+    from orchestration.lib.journal import Journal
+
+    deployment = Home.resolve(home)
+    prepare_dagster_home(deployment)
+    published = Journal(deployment.journal).last_published()
+    root = (landing or deployment.landing).resolve()
+    environment = {
+        **os.environ,
+        "TIERHOUSE_HOME": str(deployment.root),
+        "TIERHOUSE_LANDING": str(root),
+        "DAGSTER_HOME": str(deployment.dagster),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "DO_NOT_TRACK": "1",
+        **({"TIERHOUSE_FIRST_DATE": published["first_date"]} if published else {}),
+    }
+    console.print(f"Dagster UI: http://127.0.0.1:{port}")
+    command = [
+        sys.executable,
+        "-m",
+        "dagster",
+        "dev",
+        "-w",
+        str(PROJECT_ROOT / "workspace.yaml"),
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+    ]
+    with contextlib.suppress(KeyboardInterrupt):
+        raise typer.Exit(subprocess.run(command, cwd=PROJECT_ROOT, env=environment, check=False).returncode)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,134 @@
+"""The plan of a build and the one dbt build that carries it out."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+
+from orchestration.defs.landing import raw_key
+from orchestration.defs.partitions import BUSINESS_DATES, ONE_RUN, STRICT_TAG, WRITER_POOL
+from orchestration.defs.session import BuildSession
+from orchestration.lib import fault
+from orchestration.lib.build import (
+    AFTER_MODELS,
+    dbt_environment,
+    environment,
+    prepare_chunk,
+    start_build,
+)
+from orchestration.lib.contracts import load_contracts
+from orchestration.lib.planning import MissingFeed
+from orchestration.lib.policies import PolicyError, load_policies, policy_table_names
+from orchestration.lib.warehouse import build_table_names
+from orchestration.progress import MARK
+from orchestration.project import dbt_project
+
+# Everything of a build runs in one dbt call, so that a failing test stops all that comes after it.
+_EXCLUDED = ["--exclude-resource-type", "unit_test"]
+
+
+def _plan_specs() -> list[dg.AssetSpec]:
+    raw = [raw_key(feed) for feed in load_contracts().values()]
+    policies = [
+        dg.AssetSpec(
+            key=dg.AssetKey(["policy", name]),
+            group_name="policy",
+            description="Rules compiled from policies/, dated.",
+            owners=["team:policy_owner"],
+            kinds={"parquet"},
+            skippable=True,
+        )
+        for name in policy_table_names()
+    ]
+    tables = [
+        dg.AssetSpec(
+            key=dg.AssetKey(["build", name]),
+            deps=raw,
+            group_name="plan",
+            description="What the next build is made of: its days, the deliveries in force, its limits.",
+            owners=["team:warehouse"],
+            kinds={"parquet"},
+            skippable=True,
+        )
+        for name in build_table_names()
+    ]
+    return [*policies, *tables]
+
+
+@dg.multi_asset(
+    name="plan_next_build",
+    specs=_plan_specs(),
+    partitions_def=BUSINESS_DATES,
+    backfill_policy=ONE_RUN,
+    pool=WRITER_POOL,
+)
+def plan_next_build(context: dg.AssetExecutionContext, session: BuildSession) -> Iterator[dg.MaterializeResult]:
+    """Choose base, days and deliveries of the next build; nothing follows when nothing is new."""
+    through = date.fromisoformat(context.partition_key_range.end)
+    try:
+        policies = load_policies()
+        is_strict = context.run.tags.get(STRICT_TAG, "true") == "true"
+        plan = start_build(session.home, load_contracts(), policies, through, is_strict=is_strict)
+    except (MissingFeed, PolicyError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    session.set_plan(plan)
+    if plan is None:
+        context.log.info(f"{MARK}nothing new to build")
+        return
+    metadata = {
+        "build_id": plan.build_id,
+        "as_of_date": plan.as_of_date.isoformat(),
+        "base_date": plan.base_date.isoformat() if plan.base_date else "none: from the first day",
+        "new_deliveries": len(plan.new_batches),
+        "restating_deliveries": dg.MetadataValue.md(
+            "\n".join(f"- `{b.batch_id}`" for b in plan.restating_batches) or "none"
+        ),
+        "policy_hash": plan.policy_hash,
+    }
+    for spec in _plan_specs():
+        yield dg.MaterializeResult(asset_key=spec.key, metadata=metadata)
+
+
+class Translator(DagsterDbtTranslator):
+    """dbt's folders are Dagster's groups; descriptions are dbt's own, without compiled SQL."""
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        return str(dbt_resource_props["fqn"][1])
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        return str(dbt_resource_props["description"])
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        return ["team:warehouse"]
+
+
+@dbt_assets(
+    manifest=dbt_project.manifest_path,
+    project=dbt_project,
+    name="build_warehouse",
+    partitions_def=BUSINESS_DATES,
+    backfill_policy=ONE_RUN,
+    pool=WRITER_POOL,
+    dagster_dbt_translator=Translator(),
+)
+def build_warehouse(context: dg.AssetExecutionContext, session: BuildSession, dbt: DbtCliResource) -> Iterator[Any]:
+    """Advance the state and build the marts: one dbt call per advance, the last with every test."""
+    plan = session.plan
+    if plan is None:
+        raise dg.Failure("this run planned no build; materialize from land_deliveries on", allow_retries=False)
+    home, contracts, policies = session.home, load_contracts(), load_policies()
+    target = Path(home.root / "dbt_target")
+    for number, chunk in enumerate(plan.chunks, start=1):
+        context.log.info(
+            f"{MARK}advance {number} of {len(plan.chunks)}: {chunk.base_date or 'nothing'} to {chunk.as_of_date}"
+        )
+        prepare_chunk(home, plan, chunk, contracts, policies)
+        with environment(dbt_environment(home, plan, chunk)):
+            if number < len(plan.chunks):
+                dbt.cli(["run"], target_path=target, manifest=dbt_project.manifest_path).wait()
+            else:
+                yield from dbt.cli(["build", *_EXCLUDED], context=context, target_path=target).stream()
+    fault.point(AFTER_MODELS)

@@ -1,0 +1,342 @@
+"""The audit of one build: every check that must run did run, and one verdict says so.
+
+dbt tests (keys, reconciliation), Great Expectations suites (boundary and marts), the drift gate against
+the last published day, and conservation of money from the deliveries to the marts. A check that is
+missing or skipped counts as failed. Publish re-reads the verdict of that very build id.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from orchestration.lib import fault
+from orchestration.lib.build_record import BuildRecord
+from orchestration.lib.contracts import Feed
+from orchestration.lib.files import write_atomically
+from orchestration.lib.home import Home
+from orchestration.lib.journal import Journal
+from orchestration.lib.ledger import Batch, Ledger
+from orchestration.lib.marts import mart_hashes
+from orchestration.lib.warehouse import connect
+
+BEFORE_VERDICT = fault.declare("audit.before_verdict", "checks ran, verdict not written")
+
+PASS, FAIL, WARN, OVERRIDDEN = "pass", "fail", "warn", "overridden"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of a build. severity block or warn; status pass, fail, warn or overridden."""
+
+    check_name: str
+    severity: str
+    status: str
+    failed_count: int
+    owner: str
+    rule_id: str
+    detail: str
+
+    @property
+    def blocks(self) -> bool:
+        return self.severity == "block" and self.status == FAIL
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of one audit; kept as builds/<build_id>/verdict.json."""
+
+    build_id: str
+    as_of_date: date
+    is_passed: bool
+    checks: tuple[Check, ...]
+    counts: dict[str, int]
+    mart_hashes: dict[str, str]
+
+    def blocking(self) -> list[str]:
+        return [c.check_name for c in self.checks if c.blocks]
+
+    def overrides(self) -> list[str]:
+        return [c.check_name for c in self.checks if c.status == OVERRIDDEN]
+
+    def to_json(self) -> str:
+        doc = dataclasses.asdict(self)
+        doc["as_of_date"] = self.as_of_date.isoformat()
+        return json.dumps(doc, sort_keys=True, ensure_ascii=False, indent=1)
+
+    @staticmethod
+    def path(home: Home, build_id: str) -> Path:
+        return home.builds / build_id / "verdict.json"
+
+    @classmethod
+    def read(cls, home: Home, build_id: str) -> Verdict:
+        """The verdict of that build id. Raises FileNotFoundError when there was no audit."""
+        doc: dict[str, Any] = json.loads(cls.path(home, build_id).read_text(encoding="utf-8"))
+        doc["as_of_date"] = date.fromisoformat(doc["as_of_date"])
+        doc["checks"] = tuple(Check(**c) for c in doc["checks"])
+        return cls(**doc)
+
+
+def dbt_checks(target: Path) -> list[Check]:
+    """One check per dbt data test of the project. A test without a result did not run, and fails."""
+    manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
+    results = json.loads((target / "run_results.json").read_text(encoding="utf-8"))["results"]
+    by_id = {r["unique_id"]: r for r in results}
+    checks = []
+    for unique_id, node in sorted(manifest["nodes"].items()):
+        if node["resource_type"] != "test":
+            continue
+        result = by_id.get(unique_id)
+        meta = node["config"].get("meta") or {}
+        severity = "block" if node["config"]["severity"].lower() == "error" else "warn"
+        if result is None:
+            status, failures, detail = FAIL, 0, "did not run"
+        else:
+            status = {"pass": PASS, "warn": WARN}.get(result["status"], FAIL)
+            failures, detail = int(result["failures"] or 0), result["message"] or ""
+        checks.append(
+            Check(
+                check_name=f"dbt.{node['name']}",
+                severity=severity,
+                status=status,
+                failed_count=failures,
+                owner=meta.get("owner", "warehouse"),
+                rule_id=meta.get("rule_id", ""),
+                detail=detail,
+            )
+        )
+    return checks
+
+
+def _relative_change(before: Decimal | int, now: Decimal | int) -> Decimal:
+    """|now - before| / |before|; 1 when something came out of nothing."""
+    if before == now:
+        return Decimal(0)
+    return abs(Decimal(now) - Decimal(before)) / abs(Decimal(before)) if before else Decimal(1)
+
+
+def _drift_check(name: str, feed: Feed, offenders: list[str]) -> Check:
+    return Check(
+        check_name=f"drift.{name}.{feed.feed_id}",
+        severity="block",
+        status=FAIL if offenders else PASS,
+        failed_count=len(offenders),
+        owner=feed.owner,
+        rule_id="",
+        detail="; ".join(offenders[:20]),
+    )
+
+
+def _in_force(batches: list[Batch], day: date) -> Batch | None:
+    return next((b for b in reversed(batches) if b.business_date <= day), None)
+
+
+def _vanished_keys(con: duckdb.DuckDBPyConnection, home: Home, feed: Feed, before: Batch, now: Batch) -> int:
+    key = ", ".join(feed.key)
+    old, new = (str(home.lake / b.path / "part.parquet") for b in (before, now))
+    row = con.execute(
+        f"select count(*) from (select {key} from read_parquet(?, hive_partitioning = false) "
+        f"except select {key} from read_parquet(?, hive_partitioning = false))",
+        [old, new],
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def drift_checks(
+    con: duckdb.DuckDBPyConnection,
+    home: Home,
+    record: BuildRecord,
+    contracts: dict[str, Feed],
+    batches: dict[str, list[Batch]],
+) -> list[Check]:
+    """Rows, vanished keys and money per branch x family against the last published day.
+
+    Limits are the contract's. A truncated but self-consistent file must not move a customer. Rows are
+    compared from delivery to delivery over the days of the build, keys with the last published day.
+    """
+    if record.published_as_of is None or record.base_date is None:
+        return []
+    since = min(record.published_as_of, record.as_of_date)
+    checks = []
+    for feed in contracts.values():
+        limits = feed.drift_limits
+        delivered = [b for b in batches.get(feed.feed_id, []) if b.mode == "full"]
+        before, now = _in_force(delivered, since), _in_force(delivered, record.as_of_date)
+        if not limits or before is None or now is None:
+            continue
+        if "rowChangeRate" in limits:
+            offenders = []
+            chain = [
+                before,
+                *(b for b in delivered if since < b.business_date <= record.as_of_date),
+            ]
+            if len(chain) == 1 and record.dirty_from <= since:
+                chain = [b for b in delivered if record.base_date <= b.business_date <= since]
+            for earlier, later in itertools.pairwise(chain):
+                change = _relative_change(earlier.row_count, later.row_count)
+                if change > Decimal(str(limits["rowChangeRate"])):
+                    offenders.append(
+                        f"{later.batch_id}: {later.row_count} rows after {earlier.row_count} in {earlier.batch_id}, "
+                        f"limit {limits['rowChangeRate']:.0%}"
+                    )
+            checks.append(_drift_check("rows", feed, offenders))
+        if "vanishedKeyRate" in limits:
+            offenders = []
+            if before.batch_id != now.batch_id:
+                gone = _vanished_keys(con, home, feed, before, now)
+                if gone > before.row_count * limits["vanishedKeyRate"]:
+                    offenders.append(
+                        f"{now.batch_id}: {gone} of {before.row_count} keys of {before.batch_id} are gone, "
+                        f"limit {limits['vanishedKeyRate']:.0%}"
+                    )
+            checks.append(_drift_check("keys", feed, offenders))
+    deposits = contracts["core_banking.deposit_accounts"]
+    rows = con.execute(
+        "select business_date, branch_id, product_family, sum(balance_cny) from core.fct_branch_balance_day "
+        "where business_date in (?, ?) group by all order by all",
+        [record.base_date, record.as_of_date],
+    ).fetchall()
+    before_money = {(r[1], r[2]): r[3] for r in rows if r[0] == record.base_date}
+    now_money = {(r[1], r[2]): r[3] for r in rows if r[0] == record.as_of_date}
+    limit, floor = deposits.drift_limits["moneyChangeRate"], deposits.drift_limits["moneyFloorCny"]
+    offenders = []
+    for cell in sorted(before_money.keys() | now_money.keys()):
+        old, new = before_money.get(cell, Decimal(0)), now_money.get(cell, Decimal(0))
+        if abs(new - old) > floor and _relative_change(old, new) > Decimal(str(limit)):
+            offenders.append(
+                f"branch {cell[0]}, {cell[1]}: {new} CNY after {old} on {record.base_date}, limit {limit:.0%}"
+            )
+    checks.append(_drift_check("money", deposits, offenders))
+    return checks
+
+
+# Legs of each account kind carry the balances of one feed's column.
+_MONEY_FEEDS = {
+    "core_banking.deposit_accounts": ("deposit", "balance"),
+    "loan.loans": ("loan", "outstanding_balance"),
+    "card.card_accounts": ("card", "outstanding_balance"),
+    "brokerage.custody_accounts": ("custody_margin", "margin_balance"),
+}
+
+
+def conservation_checks(
+    con: duckdb.DuckDBPyConnection,
+    record: BuildRecord,
+    contracts: dict[str, Feed],
+    batches: dict[str, list[Batch]],
+) -> list[Check]:
+    """Money in = money out, per currency: the delivery's control total against the day's legs."""
+    rows = con.execute(
+        "select account_kind, currency, sum(balance) from intermediate.int_assets__leg_day "
+        "where business_date = ? group by all",
+        [record.as_of_date],
+    ).fetchall()
+    legs = {(kind, currency): total for kind, currency, total in rows}
+    checks = []
+    for feed_id, (kind, column) in _MONEY_FEEDS.items():
+        batch = _in_force(batches.get(feed_id, []), record.as_of_date)
+        if batch is None:
+            continue
+        offenders = []
+        delivered = {c: Decimal(v) for c, v in batch.control_totals[column].items()}
+        for currency in sorted(delivered.keys() | {c for k, c in legs if k == kind}):
+            total_in, total_out = (
+                delivered.get(currency, Decimal(0)),
+                legs.get((kind, currency), Decimal(0)),
+            )
+            if total_in != total_out:
+                offenders.append(f"{batch.batch_id} {currency}: delivered {total_in}, used {total_out}")
+        checks.append(
+            Check(
+                check_name=f"conservation.{feed_id}",
+                severity="block",
+                status=FAIL if offenders else PASS,
+                failed_count=len(offenders),
+                owner=contracts[feed_id].owner,
+                rule_id="",
+                detail="; ".join(offenders),
+            )
+        )
+    return checks
+
+
+def _expectation_checks(home: Home, record: BuildRecord) -> list[Check]:
+    from orchestration.lib.data_docs import build_data_docs
+    from orchestration.lib.expectation_run import run_suites
+
+    validations = home.builds / record.build_id / "validations"
+    results = run_suites(home.warehouse, record.as_of_date, validations)
+    build_data_docs(results, validations, home.builds / record.build_id / "data_docs", record.as_of_date)
+    statuses = {"pass": PASS, "skipped": PASS}
+    return [
+        Check(
+            check_name=r.check_name,
+            severity=r.severity,
+            status=statuses.get(r.status, FAIL if r.severity == "block" else WARN),
+            failed_count=r.failed_count,
+            owner=r.owner,
+            rule_id="",
+            detail=r.detail or r.description_en,
+        )
+        for r in results
+    ]
+
+
+def _apply_overrides(checks: list[Check], home: Home, as_of: date) -> list[Check]:
+    allowed = {e["check_name"]: e for e in Journal(home.journal).overrides() if e["as_of_date"] == as_of.isoformat()}
+    overridden = []
+    for check in checks:
+        entry = allowed.get(check.check_name) if check.blocks else None
+        if entry is None:
+            overridden.append(check)
+        else:
+            why = f"overridden by {entry['by']}, approved by {entry['approved_by']}: {entry['reason']}"
+            overridden.append(dataclasses.replace(check, status=OVERRIDDEN, detail=f"{check.detail} [{why}]"))
+    return overridden
+
+
+def audit(home: Home, build_id: str, contracts: dict[str, Feed], dbt_target: Path) -> Verdict:
+    """Run every check of a build on the warehouse and write its verdict."""
+    record = BuildRecord.read(home, build_id)
+    batches: dict[str, list[Batch]] = {}
+    for batch in sorted(Ledger(home.ledger).accepted(), key=lambda b: (b.business_date, b.sequence_no)):
+        if batch.batch_id in record.inputs:
+            batches.setdefault(batch.feed_id, []).append(batch)
+    checks = dbt_checks(dbt_target)
+    with connect(home.warehouse, read_only=True) as con:
+        checks += drift_checks(con, home, record, contracts, batches)
+        checks += conservation_checks(con, record, contracts, batches)
+        hashes = mart_hashes(con)
+        counts = {
+            "customers": _count(con, "core.dim_customer"),
+            "account_days": _count(con, "intermediate.int_assets__leg_day"),
+            "tiered_customers": _count(con, "tiering.customer_tier"),
+        }
+    checks += _expectation_checks(home, record)
+    checks = _apply_overrides(checks, home, record.as_of_date)
+    verdict = Verdict(
+        build_id=build_id,
+        as_of_date=record.as_of_date,
+        is_passed=bool(checks) and not any(c.blocks for c in checks),
+        checks=tuple(checks),
+        counts=counts,
+        mart_hashes=hashes,
+    )
+    fault.point(BEFORE_VERDICT)
+    write_atomically(Verdict.path(home, build_id), verdict.to_json())
+    if not verdict.is_passed:
+        Journal(home.journal).append({"event": "failed", "build_id": build_id, "checks": verdict.blocking()})
+    return verdict
+
+
+def _count(con: duckdb.DuckDBPyConnection, relation: str) -> int:
+    row = con.execute(f"select count(*) from {relation}").fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,176 @@
+"""Landing contracts: one ODCS v3.1 file per feed is the only place where a feed's columns live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from orchestration.lib.home import CONTRACTS_DIR
+
+# Landing type (physicalType in the contract) -> SQL type of the raw Parquet column.
+SQL_TYPES = {
+    "str": "varchar",
+    "date": "date",
+    "ts": "timestamp with time zone",
+    "int": "bigint",
+    "money": "decimal(18,2)",
+    "qty": "decimal(18,6)",
+    "price": "decimal(18,8)",
+    "rate": "decimal(18,8)",
+    "bool": "boolean",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a feed. ``type`` is a key of SQL_TYPES; ``values`` its domain, if any."""
+
+    name: str
+    type: str
+    required: bool
+    key_position: int | None
+    values: tuple[str, ...]
+    classification: str
+    is_identity: bool
+    description: str
+    label_zh: str
+
+    @property
+    def sql_type(self) -> str:
+        return SQL_TYPES[self.type]
+
+
+@dataclass(frozen=True)
+class ControlTotal:
+    """A compulsory control total: the sum of ``column`` per value of ``by`` ('*' = over all rows)."""
+
+    column: str
+    by: str
+
+
+@dataclass(frozen=True)
+class CsvFormat:
+    delimiter: str
+    encoding: str
+    header: bool
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One feed of the landing contract.
+
+    semantics: snapshot (absence of a row means it is gone), upsert (absence carries the last
+    value) or events. expected: daily, business_days or on_change. compulsory: daily, first_run
+    or no. restates: a late delivery changes facts of past days (else it acts from arrival).
+    """
+
+    system: str
+    entity: str
+    version: str
+    owner: str
+    description: str
+    grain: str
+    columns: tuple[Column, ...]
+    modes: tuple[str, ...]
+    semantics: str
+    expected: str
+    compulsory: str
+    restates: bool
+    csv: CsvFormat
+    control_totals: tuple[ControlTotal, ...]
+    quarantine_limit_rate: float
+    orphan_limit_rate: float
+    drift_limits: dict[str, float]
+
+    @property
+    def feed_id(self) -> str:
+        return f"{self.system}.{self.entity}"
+
+    @property
+    def raw_table(self) -> str:
+        """Name of the raw relation that dbt reads: <system>__<entity>."""
+        return f"{self.system}__{self.entity}"
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        keyed = [c for c in self.columns if c.key_position is not None]
+        return tuple(c.name for c in sorted(keyed, key=lambda c: c.key_position or 0))
+
+    @property
+    def raw_columns(self) -> tuple[Column, ...]:
+        """Columns of the raw table: all but the identity columns."""
+        return tuple(c for c in self.columns if not c.is_identity)
+
+    @property
+    def identity_columns(self) -> tuple[Column, ...]:
+        return tuple(c for c in self.columns if c.is_identity)
+
+    @property
+    def has_delta(self) -> bool:
+        return "delta" in self.modes
+
+
+def batch_id(feed_id: str, business_date: str, sequence_no: int) -> str:
+    """Id of a delivery, made by its source: <system>.<entity>.<business_date>.<sequence_no>."""
+    return f"{feed_id}.{business_date}.{sequence_no}"
+
+
+def _properties(node: dict[str, Any]) -> dict[str, Any]:
+    return {p["property"]: p["value"] for p in node.get("customProperties", [])}
+
+
+def _column(node: dict[str, Any]) -> Column:
+    extra = _properties(node)
+    values: list[str] = []
+    for rule in node.get("quality", []):
+        if rule.get("metric") == "invalidValues":
+            values = [str(v) for v in rule["arguments"]["validValues"]]
+    return Column(
+        name=node["name"],
+        type=node["physicalType"],
+        required=bool(node["required"]),
+        key_position=node.get("primaryKeyPosition"),
+        values=tuple(values),
+        classification=node["classification"],
+        is_identity=bool(extra.get("identity", False)),
+        description=node["description"],
+        label_zh=extra["label_zh"],
+    )
+
+
+def load_contract(path: Path) -> Feed:
+    """Read one ODCS file into a Feed."""
+    doc = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    table = doc["schema"][0]
+    extra = _properties(doc)
+    csv = extra["csv"]
+    return Feed(
+        system=doc["domain"],
+        entity=doc["name"],
+        version=doc["version"],
+        owner=doc["team"]["name"],
+        description=doc["description"]["purpose"],
+        grain=table["dataGranularityDescription"],
+        columns=tuple(_column(p) for p in table["properties"]),
+        modes=tuple(extra["modes"]),
+        semantics=extra["semantics"],
+        expected=extra["expected"],
+        compulsory=extra["compulsory"],
+        restates=bool(extra["restates"]),
+        csv=CsvFormat(csv["delimiter"], csv["encoding"], bool(csv["header"])),
+        control_totals=tuple(ControlTotal(t["column"], t["by"]) for t in extra["controlTotals"]),
+        quarantine_limit_rate=float(extra["quarantineLimitRate"]),
+        orphan_limit_rate=float(extra["orphanLimitRate"]),
+        drift_limits={k: float(v) for k, v in extra.get("driftLimits", {}).items()},
+    )
+
+
+@cache
+def load_contracts(directory: Path = CONTRACTS_DIR) -> dict[str, Feed]:
+    """All feeds by feed id (``<system>.<entity>``), in file order."""
+    feeds = [load_contract(path) for path in sorted(directory.glob("*/*.yaml"))]
+    return {feed.feed_id: feed for feed in feeds}

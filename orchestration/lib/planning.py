@@ -1,0 +1,419 @@
+"""What a build does: which days, from which kept state, of which batches.
+
+``plan_build`` is pure: ledger, journal and policies in, plan out. State is kept for the last days and for
+the month ends that open windows need; a build starts from the newest kept date before the first dirty
+day and emits every date after it that retention keeps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from orchestration.lib.contracts import Feed
+from orchestration.lib.journal import Journal
+from orchestration.lib.ledger import Batch
+from orchestration.lib.policies import PolicySet
+
+DAY = timedelta(days=1)
+# Account and customer x product state: enough days to take a correction of the last week from its eve.
+ACCOUNT_DAYS_KEPT = 7
+# Customer totals: 30-day falls and the month before, with a margin for late files.
+CUSTOMER_DAYS_KEPT = 40
+CARD_SPEND_DAYS_KEPT = 366
+# One dbt call takes at most this many account-days: 20 million took 1.9 GB at the widest model (leg day).
+ACCOUNT_DAYS_PER_ADVANCE = 20_000_000
+# Event feeds of which every batch so far is read: few rows, and old ones still hold.
+WHOLE_HISTORY_FEEDS = ("core_banking.customer_merges", "core_banking.opening_balance_days")
+
+
+class MissingFeed(RuntimeError):
+    """A compulsory feed has no accepted delivery for a day that is to be built."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """An averaging window: ``base_date`` is the kept date before its first day, None for a base of zero."""
+
+    base_date: date | None
+    days: int
+    is_partial: bool
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One advance of the state from base_date (None: from nothing) to as_of_date."""
+
+    base_date: date | None
+    as_of_date: date
+    account_dates: list[date]
+    customer_dates: list[date]
+    month_end_dates: list[date]
+    evaluation_dates: list[date]
+    previous_evaluation_date: date | None
+    official_evaluation_date: date | None
+    windows: dict[date, dict[str, Window]]
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """A build: its chunks (the last one ends at as_of_date) and the inputs it is made of."""
+
+    as_of_date: date
+    first_date: date
+    dirty_from: date
+    base_date: date | None
+    chunks: list[Chunk]
+    new_batches: list[str]
+    restating_batches: list[Batch]
+    published_version: int
+    published_as_of: date | None
+    opening_date: date | None
+    policy_hash: str
+    policy_versions: dict[str, dict[str, str]]
+    batches: dict[str, list[Batch]] = field(repr=False)
+
+    @property
+    def build_id(self) -> str:
+        """Id of the build: its date and a hash of what it is made of. A repeated build has the same id."""
+        text = json.dumps(
+            [
+                self.as_of_date.isoformat(),
+                self.published_version,
+                self.policy_hash,
+                sorted(b.batch_id + b.content_hash for bs in self.batches.values() for b in bs),
+            ]
+        )
+        return f"{self.as_of_date:%Y%m%d}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    @property
+    def is_restatement(self) -> bool:
+        return self.published_as_of is not None and self.dirty_from <= self.published_as_of
+
+
+def month_end(day: date) -> date:
+    """Last day of the month of ``day``."""
+    first_of_next = (day.replace(day=28) + timedelta(days=4)).replace(day=1)
+    return first_of_next - DAY
+
+
+def window_start(day: date, window: str) -> date:
+    """First day of the month, quarter or year of ``day``."""
+    month = {"month": day.month, "quarter": (day.month - 1) // 3 * 3 + 1, "year": 1}[window]
+    return date(day.year, month, 1)
+
+
+def month_ends_between(after: date, through: date) -> list[date]:
+    """Month ends in (after, through]."""
+    ends = []
+    day = month_end(after + DAY)
+    while day <= through:
+        ends.append(day)
+        day = month_end(day + DAY)
+    return ends
+
+
+def kept_account_dates(as_of: date, first_date: date) -> set[date]:
+    """Dates of account and customer x product state that are kept as of a date.
+
+    The eve of the first day holds the opening balance-days, the base of that year's cut windows.
+    """
+    days = {as_of - n * DAY for n in range(ACCOUNT_DAYS_KEPT)}
+    days |= {window_start(as_of, w) - DAY for w in ("month", "quarter", "year")}
+    return days | ({first_date - DAY} if first_date.year == as_of.year else set())
+
+
+def kept_customer_dates(as_of: date) -> set[date]:
+    """Dates of customer totals that are kept as of a date, beside every month end."""
+    return {as_of - n * DAY for n in range(CUSTOMER_DAYS_KEPT)}
+
+
+def window(day: date, code: str, first_date: date, opening_date: date | None) -> Window:
+    """The window of ``code`` that ends on ``day``, cut at the deployment's first day.
+
+    An opening balance-days feed covers the year of its date back to 1 January, so the year's window is
+    whole and its base is zero.
+    """
+    start = window_start(day, code)
+    if start >= first_date:
+        base = start - DAY
+        has_base = base >= first_date or base == opening_date
+        return Window(base if has_base else None, (day - start).days + 1, False)
+    if code == "year" and opening_date is not None and opening_date.year == day.year:
+        return Window(None, (day - start).days + 1, False)
+    return Window(opening_date, (day - first_date).days + 1, True)
+
+
+class _Inputs:
+    """Accepted batches by feed and date; the newest sequence_no of a date replaces the others whole."""
+
+    def __init__(self, accepted: list[Batch], through: date | None) -> None:
+        newest: dict[tuple[str, date], Batch] = {}
+        for batch in accepted:
+            if through is not None and batch.business_date > through:
+                continue
+            known = newest.get((batch.feed_id, batch.business_date))
+            if known is None or batch.sequence_no > known.sequence_no:
+                newest[batch.feed_id, batch.business_date] = batch
+        self.by_feed: dict[str, list[Batch]] = {}
+        for batch in sorted(newest.values(), key=lambda b: b.business_date):
+            self.by_feed.setdefault(batch.feed_id, []).append(batch)
+
+    def days(self, feed_id: str) -> set[date]:
+        return {b.business_date for b in self.by_feed.get(feed_id, [])}
+
+
+def _last_complete_day(
+    inputs: _Inputs, contracts: dict[str, Feed], first_date: date, after: date | None
+) -> date | None:
+    """Newest day up to which every day has all daily compulsory feeds, counted from ``after``."""
+    daily = [f.feed_id for f in contracts.values() if f.compulsory == "daily"]
+    have = set.intersection(*(inputs.days(feed_id) for feed_id in daily))
+    day = first_date if after is None else after + DAY
+    while day in have:
+        day += DAY
+    last = day - DAY
+    return last if last >= first_date else None
+
+
+def _missing(inputs: _Inputs, contracts: dict[str, Feed], day: date) -> list[str]:
+    daily = [f.feed_id for f in contracts.values() if f.compulsory == "daily"]
+    return [feed_id for feed_id in daily if day not in inputs.days(feed_id)]
+
+
+def _policy_dirty_from(policies: PolicySet, published: dict[str, Any]) -> date | None:
+    """First day whose rules differ from those of the last published build."""
+    now, before = policies.version_hashes(), published["policy_versions"]
+    changed = [v for v in {**before, **now} if now.get(v) != before.get(v)]
+    days = [date.fromisoformat((now.get(v) or before[v])["effective_from"]) for v in changed]
+    return min(days) if days else None
+
+
+def _split(base: date, as_of: date, rows_per_day: int) -> list[date]:
+    days = max(1, ACCOUNT_DAYS_PER_ADVANCE // max(1, rows_per_day))
+    ends = []
+    day = base
+    while day < as_of:
+        day = min(as_of, day + days * DAY)
+        ends.append(day)
+    return ends
+
+
+def plan_build(
+    accepted: list[Batch],
+    contracts: dict[str, Feed],
+    journal: Journal,
+    policies: PolicySet,
+    kept_dates: set[date],
+    through: date | None = None,
+    *,
+    is_strict: bool = False,
+) -> BuildPlan | None:
+    """Plan the next build up to ``through``, or None when nothing is new.
+
+    ``kept_dates``: dates of account state in the warehouse. Raises MissingFeed when the next day has begun
+    to arrive, lacks a compulsory feed and nothing can be built before it; strictly, when any day up to
+    ``through`` lacks one.
+    """
+    inputs = _Inputs(accepted, through)
+    published = journal.last_published()
+    published_as_of = date.fromisoformat(published["as_of_date"]) if published else None
+    first_run = [f.feed_id for f in contracts.values() if f.compulsory in ("daily", "first_run")]
+    absent = [feed_id for feed_id in first_run if not inputs.by_feed.get(feed_id)]
+    if absent:
+        if not inputs.by_feed and published is None and through is None:
+            raise MissingFeed(f"nothing has been delivered yet; a first run needs {', '.join(first_run)}")
+        raise MissingFeed(f"a first run needs these feeds, none of which was accepted yet: {', '.join(absent)}")
+    first_date = (
+        date.fromisoformat(published["first_date"])
+        if published
+        else max(min(inputs.days(f.feed_id)) for f in contracts.values() if f.compulsory in ("daily", "first_run"))
+    )
+
+    complete = _last_complete_day(inputs, contracts, first_date, published_as_of)
+    as_of = complete or published_as_of
+    waiting_day = (as_of + DAY) if as_of else first_date
+    wanted = through or max((b.business_date for bs in inputs.by_feed.values() for b in bs), default=waiting_day)
+    missing = _missing(inputs, contracts, waiting_day) if wanted >= waiting_day else []
+    if missing and is_strict:
+        raise MissingFeed(
+            f"{waiting_day}: no accepted delivery of {', '.join(missing)}; the build cannot reach {wanted}"
+        )
+    if as_of is None:
+        raise MissingFeed(f"{waiting_day}: no accepted delivery of {', '.join(missing)}")
+
+    used = journal.used_batches()
+    in_reach = [b for bs in inputs.by_feed.values() for b in bs if b.business_date <= as_of]
+    new = [b for b in in_reach if b.batch_id not in used]
+    restating: list[Batch] = []
+    dirty = journal.dirty_from_unpublished()
+    if published is None or published_as_of is None:
+        dirty = first_date
+    else:
+        restating = [b for b in new if b.business_date <= published_as_of and contracts[b.feed_id].restates]
+        candidates = [b.business_date for b in restating]
+        policy_dirty = _policy_dirty_from(policies, published)
+        if policy_dirty is not None and policy_dirty <= as_of:
+            candidates.append(policy_dirty)
+        if as_of > published_as_of:
+            candidates.append(published_as_of + DAY)
+        if not candidates and dirty is None and not new:
+            if missing:
+                raise MissingFeed(f"{waiting_day}: no accepted delivery of {', '.join(missing)}")
+            return None
+        candidates.append(as_of)
+        dirty = min([*candidates, *([dirty] if dirty else [])])
+    dirty = max(dirty, first_date)
+
+    opening = [b for b in inputs.by_feed.get("core_banking.opening_balance_days", []) if b.business_date == first_date]
+    opening_date = first_date - DAY if opening and opening[0].row_count else None
+    usable = {d for d in kept_dates if first_date <= d < dirty}
+    base = max(usable) if usable else None
+    rows_per_day = max((b.row_count for b in inputs.by_feed["core_banking.deposit_accounts"]), default=1)
+
+    chunks = []
+    start = base
+    for end in _split(base or first_date - DAY, as_of, rows_per_day):
+        chunks.append(_chunk(start, end, as_of, first_date, opening_date, policies))
+        start = end
+    return BuildPlan(
+        as_of_date=as_of,
+        first_date=first_date,
+        dirty_from=dirty,
+        base_date=base,
+        chunks=chunks,
+        new_batches=sorted(b.batch_id for b in new),
+        restating_batches=restating,
+        published_version=published["version"] if published else 0,
+        published_as_of=published_as_of,
+        opening_date=opening_date,
+        policy_hash=policies.policy_hash,
+        policy_versions=policies.version_hashes(),
+        batches={feed_id: [b for b in bs if b.business_date <= as_of] for feed_id, bs in inputs.by_feed.items()},
+    )
+
+
+def _evaluates(day: date, first_date: date, opening_date: date | None, policies: PolicySet) -> bool:
+    """Whether official tiers change on a month end: not out of a partial window."""
+    version = policies.version_at(policies.primary, day)
+    if version is None:
+        return False
+    return version.window is None or not window(day, version.window, first_date, opening_date).is_partial
+
+
+def _chunk(
+    base: date | None,
+    end: date,
+    as_of: date,
+    first_date: date,
+    opening_date: date | None,
+    policies: PolicySet,
+) -> Chunk:
+    after = base or first_date - DAY
+    days = {after + n * DAY for n in range(1, (end - after).days + 1)}
+    month_ends = month_ends_between(after, end)
+    account_dates = sorted((days & kept_account_dates(as_of, first_date)) | set(month_ends) | {end})
+    customer_dates = sorted((days & kept_customer_dates(as_of)) | set(account_dates))
+    past_ends = month_ends_between(first_date - DAY, end)
+    evaluations = [d for d in past_ends if _evaluates(d, first_date, opening_date, policies)]
+    measure_dates = sorted({*month_ends, end})
+    return Chunk(
+        base_date=base,
+        as_of_date=end,
+        account_dates=account_dates,
+        customer_dates=customer_dates,
+        month_end_dates=month_ends,
+        evaluation_dates=[d for d in evaluations if d > after],
+        previous_evaluation_date=max((d for d in evaluations if d <= after), default=None),
+        official_evaluation_date=max((d for d in evaluations if d < end), default=None),
+        windows={
+            d: {code: window(d, code, first_date, opening_date) for code in ("month", "quarter", "year")}
+            for d in measure_dates
+        },
+    )
+
+
+def chunk_json(plan: BuildPlan, chunk: Chunk) -> str:
+    """The chunk as the models read it (macro ``plan()``)."""
+
+    def iso(day: date | None) -> str | None:
+        return day.isoformat() if day else None
+
+    after = chunk.base_date or plan.first_date - DAY
+    return json.dumps(
+        {
+            "base_date": iso(chunk.base_date),
+            "as_of_date": iso(chunk.as_of_date),
+            "first_date": iso(plan.first_date),
+            "opening_date": iso(plan.opening_date) if chunk.base_date is None else None,
+            "is_single_day": chunk.as_of_date == after + DAY,
+            "account_dates": [iso(d) for d in chunk.account_dates],
+            "customer_dates": [iso(d) for d in chunk.customer_dates],
+            "month_end_dates": [iso(d) for d in chunk.month_end_dates],
+            "measure_dates": [iso(d) for d in chunk.windows],
+            "evaluation_dates": [iso(d) for d in chunk.evaluation_dates],
+            "previous_evaluation_date": iso(chunk.previous_evaluation_date),
+            "official_evaluation_date": iso(chunk.official_evaluation_date),
+            "published_version": plan.published_version,
+            "windows": {
+                iso(day): {
+                    code: {
+                        "base_date": iso(w.base_date),
+                        "days": w.days,
+                        "is_partial": w.is_partial,
+                    }
+                    for code, w in windows.items()
+                }
+                for day, windows in chunk.windows.items()
+            },
+        },
+        sort_keys=True,
+    )
+
+
+def batches_of_chunk(plan: BuildPlan, chunk: Chunk, contracts: dict[str, Feed]) -> dict[str, list[Batch]]:
+    """Batches that the models read in a chunk, by feed.
+
+    Snapshots: the batch in force on each day. Deltas: from the last full delivery on. Upserts and events:
+    those of the chunk's days.
+    """
+    after = chunk.base_date or plan.first_date - DAY
+    chosen: dict[str, list[Batch]] = {}
+    for feed_id, batches in plan.batches.items():
+        feed = contracts[feed_id]
+        known = [b for b in batches if b.business_date <= chunk.as_of_date]
+        if feed_id in WHOLE_HISTORY_FEEDS:
+            chosen[feed_id] = known
+        elif feed.has_delta:
+            full = max((i for i, b in enumerate(known) if b.mode == "full"), default=0)
+            chosen[feed_id] = known[full:]
+        elif feed.semantics == "snapshot":
+            carried = [b for b in known if b.business_date <= after][-1:]
+            chosen[feed_id] = carried + [b for b in known if b.business_date > after]
+        else:
+            first = min((b.business_date for b in known), default=None)
+            # The deployment's first rates and prices may have come before its first complete day.
+            since = first - DAY if chunk.base_date is None and first and feed.semantics == "upsert" else after
+            chosen[feed_id] = [b for b in known if b.business_date > since]
+    return chosen
+
+
+def batch_days(plan: BuildPlan, chunk: Chunk, contracts: dict[str, Feed]) -> list[tuple[str, date, str]]:
+    """(feed_id, business_date, batch_id): the snapshot batch in force on each day of a chunk."""
+    after = chunk.base_date or plan.first_date - DAY
+    rows = []
+    for feed_id, batches in plan.batches.items():
+        if contracts[feed_id].semantics != "snapshot" or contracts[feed_id].has_delta:
+            continue
+        index = -1
+        day = after + DAY
+        while day <= chunk.as_of_date:
+            while index + 1 < len(batches) and batches[index + 1].business_date <= day:
+                index += 1
+            if index >= 0:
+                rows.append((feed_id, day, batches[index].batch_id))
+            day += DAY
+    return rows

@@ -1,0 +1,295 @@
+"""The working file: what a build reads (views over immutable Parquet) and how old state is dropped.
+
+Schemas ``raw`` (batches of the build, one view per feed), ``build`` (its calendar and inputs) and
+``policy`` (compiled rules) are dbt's sources; they are laid anew for every advance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from orchestration.lib.contracts import Feed
+from orchestration.lib.home import Home
+from orchestration.lib.planning import (
+    CARD_SPEND_DAYS_KEPT,
+    DAY,
+    BuildPlan,
+    Chunk,
+    batch_days,
+    batches_of_chunk,
+    kept_account_dates,
+    kept_customer_dates,
+)
+from orchestration.lib.staging import raw_columns
+
+# State tables with the dates they keep: like accounts, like customer totals, or the card-spend year.
+ACCOUNT_STATE = (
+    "fct_account_balance",
+    "fct_customer_product_balance",
+    "fct_card_spend",
+    "fct_open_door",
+    "fct_instrument_price",
+)
+_DATE = pa.date32()
+_BUILD_TABLES = {
+    "calendar_day": pa.schema(
+        [
+            ("business_date", _DATE),
+            ("account_segment_date", _DATE),
+            ("customer_segment_date", _DATE),
+        ]
+    ),
+    "batch_day": pa.schema([("feed_id", pa.string()), ("business_date", _DATE), ("batch_id", pa.string())]),
+    "restating_batch": pa.schema([("business_date", _DATE), ("batch_id", pa.string())]),
+    "feed_limit": pa.schema(
+        [
+            ("feed_id", pa.string()),
+            ("limit_code", pa.string()),
+            ("limit_rate", pa.decimal128(18, 8)),
+        ]
+    ),
+    "explained_difference": pa.schema(
+        [
+            ("business_date", _DATE),
+            ("branch_id", pa.string()),
+            ("product_family", pa.string()),
+            ("currency", pa.string()),
+            ("difference", pa.decimal128(18, 2)),
+            ("reason", pa.string()),
+            ("approved_by", pa.string()),
+        ]
+    ),
+}
+
+
+def build_table_names() -> list[str]:
+    """Names of what the planner lays for dbt: its source ``build``."""
+    return [*_BUILD_TABLES, "published_customer_balance", "published_tier_evaluation"]
+
+
+class ExplainedDifferencesError(ValueError):
+    """The file of explained ledger differences cannot be used."""
+
+
+@contextmanager
+def connect(path: Path, *, read_only: bool = False, memory_limit: str = "3GB") -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to a DuckDB file that is closed at the end, with the settings dbt uses."""
+    con = duckdb.connect(str(path), read_only=read_only)
+    try:
+        con.execute(f"set memory_limit = '{memory_limit}'")
+        con.execute("set threads = 2")
+        con.execute("set TimeZone = 'UTC'")
+        con.execute("set preserve_insertion_order = false")
+        yield con
+    finally:
+        con.close()
+
+
+def table_exists(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
+    found = con.execute(
+        "select count(*) from information_schema.tables where table_schema = ? and table_name = ?",
+        [schema, table],
+    ).fetchone()
+    return bool(found and found[0])
+
+
+def kept_dates(home: Home) -> set[date]:
+    """Dates of account state in the warehouse; empty when there is none."""
+    if not home.warehouse.exists():
+        return set()
+    with connect(home.warehouse, read_only=True) as con:
+        if not table_exists(con, "core", "fct_account_balance"):
+            return set()
+        rows = con.execute("select distinct as_of_date from core.fct_account_balance").fetchall()
+    return {row[0] for row in rows}
+
+
+def _quoted_list(paths: list[Path]) -> str:
+    return "[" + ", ".join("'" + str(p).replace("'", "''") + "'" for p in paths) + "]"
+
+
+def _create_raw_views(
+    con: duckdb.DuckDBPyConnection,
+    home: Home,
+    plan: BuildPlan,
+    chunk: Chunk,
+    contracts: dict[str, Feed],
+) -> None:
+    chosen = batches_of_chunk(plan, chunk, contracts)
+    con.execute("create schema if not exists raw")
+    for feed_id, feed in contracts.items():
+        columns = raw_columns(feed)
+        files = [home.lake / batch.path / "part.parquet" for batch in chosen.get(feed_id, [])]
+        if files:
+            names = ", ".join(name for name, _ in columns)
+            body = f"select {names} from read_parquet({_quoted_list(files)}, hive_partitioning = false)"
+        else:
+            # A bank may have no such feed: its relation is there, typed and empty.
+            typed = ", ".join(f"cast(null as {sql_type}) as {name}" for name, sql_type in columns)
+            body = f"select {typed} where false"
+        con.execute(f"create or replace view raw.{feed.raw_table} as {body}")
+
+
+def _segments(days: list[date], emitted: list[date]) -> dict[date, date]:
+    """Day -> the emitted date its segment ends on."""
+    ends: dict[date, date] = {}
+    index = 0
+    for day in days:
+        while emitted[index] < day:
+            index += 1
+        ends[day] = emitted[index]
+    return ends
+
+
+def read_explained_differences(home: Home) -> list[dict[str, Any]]:
+    """``<home>/explained_differences.yml``: ledger differences that someone has explained and approved."""
+    path = home.root / "explained_differences.yml"
+    if not path.exists():
+        return []
+    rows = yaml.safe_load(path.read_text(encoding="utf-8")) or []
+    wanted = set(_BUILD_TABLES["explained_difference"].names)
+    for number, row in enumerate(rows, start=1):
+        if set(row) != wanted or not str(row["approved_by"]).strip() or not str(row["reason"]).strip():
+            raise ExplainedDifferencesError(
+                f"{path.name} entry {number}: expected exactly {sorted(wanted)} with a reason and an approver, "
+                f"found {sorted(row)}; complete the entry"
+            )
+    return list(rows)
+
+
+def _build_rows(
+    home: Home, plan: BuildPlan, chunk: Chunk, contracts: dict[str, Feed]
+) -> dict[str, list[dict[str, Any]]]:
+    after = chunk.base_date or plan.first_date - DAY
+    days = [after + n * DAY for n in range(1, (chunk.as_of_date - after).days + 1)]
+    account_ends = _segments(days, chunk.account_dates)
+    customer_ends = _segments(days, chunk.customer_dates)
+    limits = []
+    for feed in contracts.values():
+        rates = {"orphan_rate": feed.orphan_limit_rate, **feed.drift_limits}
+        limits += [{"feed_id": feed.feed_id, "limit_code": k, "limit_rate": f"{v:.8f}"} for k, v in rates.items()]
+    return {
+        "calendar_day": [
+            {
+                "business_date": d,
+                "account_segment_date": account_ends[d],
+                "customer_segment_date": customer_ends[d],
+            }
+            for d in days
+        ],
+        "batch_day": [
+            {"feed_id": feed_id, "business_date": day, "batch_id": batch_id}
+            for feed_id, day, batch_id in batch_days(plan, chunk, contracts)
+        ],
+        "restating_batch": [{"business_date": b.business_date, "batch_id": b.batch_id} for b in plan.restating_batches],
+        "feed_limit": limits,
+        "explained_difference": read_explained_differences(home),
+    }
+
+
+def _typed(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    arrays = []
+    for field in schema:
+        values = [row[field.name] for row in rows]
+        if pa.types.is_decimal(field.type):
+            arrays.append(pa.array([str(v) for v in values], pa.string()).cast(field.type))
+        else:
+            arrays.append(pa.array(values, field.type))
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _keep_published_rows(con: duckdb.DuckDBPyConnection, plan: BuildPlan, base: date) -> None:
+    """Copy the published rows that a restating build is about to replace, for its restatement diff.
+
+    A build that failed before has already replaced some of them: what was copied for the same published
+    version stays, and only dates before it are added.
+    """
+    con.execute("create schema if not exists build")
+    if not table_exists(con, "build", "published_state"):
+        con.execute("create table build.published_state (version bigint, copied_after date)")
+        con.execute(
+            "create table build.published_customer_balance (as_of_date date, customer_id varchar, aum_cny decimal(18,2))"
+        )
+        con.execute(
+            "create table build.published_tier_evaluation (evaluation_date date, scheme_code varchar, "
+            "customer_id varchar, measure_value decimal(18,2), tier_code varchar)"
+        )
+    known = con.execute(
+        "select copied_after from build.published_state where version = ?", [plan.published_version]
+    ).fetchone()
+    if known is None:
+        con.execute("delete from build.published_state")
+        con.execute("delete from build.published_customer_balance")
+        con.execute("delete from build.published_tier_evaluation")
+        copied_after = plan.published_as_of
+        con.execute(
+            "insert into build.published_state values (?, ?)",
+            [plan.published_version, copied_after],
+        )
+    else:
+        copied_after = known[0]
+    if copied_after is None or base >= copied_after:
+        return
+    con.execute(
+        "insert into build.published_customer_balance select as_of_date, customer_id, aum_cny "
+        "from core.fct_customer_balance where as_of_date > ? and as_of_date <= ?",
+        [base, copied_after],
+    )
+    con.execute(
+        "insert into build.published_tier_evaluation select evaluation_date, scheme_code, customer_id, "
+        "measure_value, tier_code from core.fct_tier_evaluation where evaluation_date > ? and evaluation_date <= ?",
+        [base, copied_after],
+    )
+    con.execute("update build.published_state set copied_after = ?", [base])
+
+
+def prepare(
+    home: Home,
+    plan: BuildPlan,
+    chunk: Chunk,
+    contracts: dict[str, Feed],
+    policy_files: dict[str, Path],
+) -> None:
+    """Lay the sources of one advance into the warehouse."""
+    home.root.mkdir(parents=True, exist_ok=True)
+    inputs = home.builds / plan.build_id / "inputs" / f"{chunk.as_of_date}"
+    inputs.mkdir(parents=True, exist_ok=True)
+    with connect(home.warehouse) as con:
+        con.execute("create schema if not exists build")
+        con.execute("create schema if not exists policy")
+        _create_raw_views(con, home, plan, chunk, contracts)
+        for name, rows in _build_rows(home, plan, chunk, contracts).items():
+            file = inputs / f"{name}.parquet"
+            pq.write_table(_typed(rows, _BUILD_TABLES[name]), file)
+            con.execute(f"create or replace view build.{name} as select * from read_parquet({_quoted_list([file])})")
+        for name, file in policy_files.items():
+            con.execute(f"create or replace view policy.{name} as select * from read_parquet({_quoted_list([file])})")
+        con.execute("begin")
+        _keep_published_rows(con, plan, chunk.base_date or plan.first_date - DAY)
+        con.execute("commit")
+
+
+def apply_retention(home: Home, as_of: date, first_date: date) -> None:
+    """Drop state dates that no open window needs. Run after publish: a failed build keeps every base."""
+    account = ", ".join(f"date '{d}'" for d in sorted(kept_account_dates(as_of, first_date)))
+    customer = ", ".join(f"date '{d}'" for d in sorted(kept_customer_dates(as_of)))
+    with connect(home.warehouse) as con:
+        for table in ACCOUNT_STATE:
+            con.execute(f"delete from core.{table} where as_of_date not in ({account})")
+        con.execute(
+            f"delete from core.fct_customer_balance where as_of_date not in ({customer}) "
+            "and as_of_date != last_day(as_of_date)"
+        )
+        con.execute(
+            "delete from core.fct_card_spend_day where business_date <= ?",
+            [as_of - CARD_SPEND_DAYS_KEPT * DAY],
+        )
