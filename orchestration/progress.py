@@ -32,7 +32,7 @@ class _ProgressHandler(logging.Handler):
             print(line, file=_terminal, flush=True)
 
 
-@dg.logger(description="Short progress lines on the terminal.")
+@dg.logger(config_schema=None, description="Short progress lines on the terminal.")
 def progress_logger(init_context: dg.InitLoggerContext) -> logging.Logger:
     log = logging.getLogger("tierhouse.progress")
     log.setLevel(logging.INFO)

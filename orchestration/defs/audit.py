@@ -45,8 +45,8 @@ def verdict_metadata(home: Home, verdict: Verdict) -> dict[str, dg.MetadataValue
     backfill_policy=ONE_RUN,
     pool=WRITER_POOL,
 )
-def verdict(context: dg.AssetExecutionContext, session: BuildSession) -> dg.MaterializeResult:
-    """Every check of the build, on the data where it lies, and one answer: may readers see it?"""
+def verdict(context: dg.AssetExecutionContext, session: BuildSession) -> dg.MaterializeResult[None]:
+    """Every check of the build, on the data where it lies, and one answer: whether readers may see it."""
     build_id = session.build_id()
     result = audit(session.home, build_id, load_contracts(), session.home.root / "dbt_target")
     metadata = verdict_metadata(session.home, result)

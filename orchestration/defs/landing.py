@@ -68,7 +68,7 @@ def _feed_metadata(feed: Feed, report: LandingReport) -> dict[str, dg.MetadataVa
     pool=WRITER_POOL,
     retry_policy=dg.RetryPolicy(max_retries=2, delay=5),
 )
-def land_deliveries(context: dg.AssetExecutionContext, session: BuildSession) -> Iterator[dg.MaterializeResult]:
+def land_deliveries(context: dg.AssetExecutionContext, session: BuildSession) -> Iterator[dg.MaterializeResult[None]]:
     """Judge and store every complete delivery up to the last partition of the run."""
     # Great Expectations takes seven seconds to import: it loads while deliveries are read.
     threading.Thread(target=preload, daemon=True).start()

@@ -25,12 +25,13 @@ def _picture(figure: object) -> dg.MarkdownMetadataValue:
 
 def aum_trend(rows: list[tuple[date, Decimal]]) -> dg.MarkdownMetadataValue:
     """AUM by business date (CNY 100 million) as a picture."""
+    import numpy as np
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 2.6))
     axes = figure.subplots()
     axes.plot(
-        [day for day, _ in rows],
+        np.array([day for day, _ in rows], dtype="datetime64[D]"),
         [float(value) / 1e8 for _, value in rows],
         color="#1f5fa8",
         linewidth=1.5,
@@ -93,7 +94,7 @@ def publish_metadata(home: Home, version: int) -> dict[str, dg.MetadataValue]:
     pool=WRITER_POOL,
     retry_policy=dg.RetryPolicy(max_retries=2, delay=5),
 )
-def version(context: dg.AssetExecutionContext, session: BuildSession) -> dg.MaterializeResult:
+def version(context: dg.AssetExecutionContext, session: BuildSession) -> dg.MaterializeResult[None]:
     """All marts of one build at once: a new folder, a line in the publish log, the pointer moved."""
     record = session.record()
     number = publish(session.home, record.build_id)

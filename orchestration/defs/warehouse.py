@@ -65,7 +65,7 @@ def _plan_specs() -> list[dg.AssetSpec]:
     backfill_policy=ONE_RUN,
     pool=WRITER_POOL,
 )
-def plan_next_build(context: dg.AssetExecutionContext, session: BuildSession) -> Iterator[dg.MaterializeResult]:
+def plan_next_build(context: dg.AssetExecutionContext, session: BuildSession) -> Iterator[dg.MaterializeResult[None]]:
     """Choose base, days and deliveries of the next build; nothing follows when nothing is new."""
     through = date.fromisoformat(context.partition_key_range.end)
     try:
@@ -78,7 +78,7 @@ def plan_next_build(context: dg.AssetExecutionContext, session: BuildSession) ->
     if plan is None:
         context.log.info(f"{MARK}nothing new to build")
         return
-    metadata = {
+    metadata: dict[str, dg.MetadataValue | str | int] = {
         "build_id": plan.build_id,
         "as_of_date": plan.as_of_date.isoformat(),
         "base_date": plan.base_date.isoformat() if plan.base_date else "none: from the first day",

@@ -157,7 +157,7 @@ def run_dbt(home: Home, plan: BuildPlan, chunk: Chunk, arguments: list[str]) -> 
             )
         finally:
             # dbt keeps its connection for the life of the process; the audit opens the file read-only.
-            DuckDBConnectionManager.close_all_connections()
+            DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     if not result.success:
         if result.exception is not None:
             raise DbtFailed(str(result.exception)) from result.exception

@@ -1,16 +1,12 @@
-"""Pages under docs/ that are generated from the contracts."""
+"""docs/landing_contract.md: what a bank writes, out of the contracts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import groupby
-from pathlib import Path
 
 from orchestration.lib.column_rules import EXPECTED
-from orchestration.lib.contracts import SQL_TYPES, Column, Feed, load_contracts
-from orchestration.lib.home import PROJECT_ROOT
-
-DOCS_DIR = PROJECT_ROOT / "docs"
+from orchestration.lib.contracts import SQL_TYPES, Column, Feed
 
 MANIFEST_FIELDS = {
     "system": "as in the path",
@@ -118,18 +114,6 @@ def render_landing_contract(contracts: Mapping[str, Feed]) -> str:
         parts.append(f"\n## {system}\n")
         parts += [_render_feed(feed) for feed in of_system]
     return "".join(parts)
-
-
-def write_docs(directory: Path = DOCS_DIR) -> list[Path]:
-    """Write the generated pages below ``directory`` and return those that changed."""
-    changed = []
-    for name, text in {"landing_contract.md": render_landing_contract(load_contracts())}.items():
-        path = directory / name
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            directory.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            changed.append(path)
-    return changed
 
 
 def _anchor(feed: Feed) -> str:

@@ -177,13 +177,14 @@ class PolicySet:
     schemes: tuple[Scheme, ...]
     asset_classes: AssetClasses
 
+    def holders(self) -> list[tuple[str, AssetClasses | Scheme]]:
+        """Name and policy of everything that has dated versions."""
+        return [("asset_classes", self.asset_classes), *((s.scheme_code, s) for s in self.schemes)]
+
     def version_hashes(self) -> dict[str, dict[str, str]]:
         """Per version: its first day and the hash of its content. A change of either restates from there."""
         versions: dict[str, dict[str, str]] = {}
-        for name, holder in [
-            ("asset_classes", self.asset_classes),
-            *((s.scheme_code, s) for s in self.schemes),
-        ]:
+        for name, holder in self.holders():
             for version in holder.versions:
                 text = json.dumps(version.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
                 versions[f"{name}@{version.version}"] = {
@@ -222,15 +223,16 @@ def load_policies(directory: Path = POLICIES_DIR) -> PolicySet:
     schemes = tuple(_read(path, Scheme) for path in paths)
     if sum(s.is_primary for s in schemes) != 1:
         raise PolicyError(f"{directory.name}: exactly one scheme must say is_primary: true")
-    for name, holder in [("asset_classes", asset_classes), *((s.scheme_code, s) for s in schemes)]:
-        versions = sorted(holder.versions, key=lambda v: v.effective_from)
+    policies = PolicySet(schemes, asset_classes)
+    for name, holder in policies.holders():
+        versions: list[SchemeVersion | AssetClassVersion] = sorted(holder.versions, key=lambda v: v.effective_from)
         for earlier, later in itertools.pairwise(versions):
             if earlier.effective_to != later.effective_from:
                 raise PolicyError(
                     f"{name}: version {earlier.version} ends {earlier.effective_to}, version {later.version} "
                     f"starts {later.effective_from}; set effective_to of the first to the start of the second"
                 )
-    return PolicySet(schemes, asset_classes)
+    return policies
 
 
 _DATES = [("effective_from", pa.date32()), ("effective_to", pa.date32())]

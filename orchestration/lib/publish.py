@@ -122,7 +122,7 @@ def recover(home: Home) -> None:
                 shutil.rmtree(path)
     if last is None:
         return
-    if not home.current.is_symlink() or os.readlink(home.current) != str(last["version"]):
+    if not home.current.is_symlink() or str(home.current.readlink()) != str(last["version"]):
         _move_pointer(home, last["version"])
     published = Journal(home.journal).last_published()
     if published is None or published["version"] < last["version"]:
@@ -184,7 +184,8 @@ def _export(home: Home, verdict: Verdict, folder: Path, quality: dict[str, Any])
         for mart in MARTS:
             con.execute(f"create schema if not exists p.{mart.schema}")
             con.execute(
-                f"create table p.{mart.relation} as select * from warehouse.{mart.relation} order by {', '.join(mart.key)}"
+                f"create table p.{mart.relation} as select * from warehouse.{mart.relation} "
+                f"order by {', '.join(mart.key)}"
             )
             if mart.partition:
                 partition_hashes.update(_export_history(con, mart, folder, previous, old))

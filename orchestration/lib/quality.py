@@ -21,7 +21,7 @@ LOCAL = timezone(timedelta(hours=8))  # Asia/Shanghai has had no daylight saving
 DUE_TIME = time(7, 0)  # T+1 07:00: branches open their lists
 HISTORY_DAYS = 400  # check results and reconciliation: a year and the audit season after it
 
-_SCHEMAS = {
+SCHEMAS = {
     "batch": pa.schema(
         [
             ("batch_id", pa.string()),
@@ -47,6 +47,19 @@ _SCHEMAS = {
             ("owner", pa.string()),
             ("rule_id", pa.string()),
             ("detail", pa.string()),
+        ]
+    ),
+    "reconciliation": pa.schema(
+        [
+            ("business_date", pa.date32()),
+            ("as_of_date", pa.date32()),
+            ("branch_id", pa.string()),
+            ("product_family", pa.string()),
+            ("currency", pa.string()),
+            ("ledger_balance", pa.decimal128(18, 2)),
+            ("customer_balance", pa.decimal128(18, 2)),
+            ("difference", pa.decimal128(18, 2)),
+            ("status", pa.string()),
         ]
     ),
     "sla": pa.schema(
@@ -81,24 +94,25 @@ def _previous(home: Home, name: str) -> pa.Table | None:
         return None
     con = duckdb.connect()
     try:
-        return con.execute(f"select * from read_parquet('{file.resolve()}')").to_arrow_table().cast(_SCHEMAS[name])
+        return con.execute(f"select * from read_parquet('{file.resolve()}')").to_arrow_table().cast(SCHEMAS[name])
     finally:
         con.close()
 
 
 def _rows(name: str, rows: list[dict[str, Any]]) -> pa.Table:
-    return pa.Table.from_pylist(rows, schema=_SCHEMAS[name])
+    return pa.Table.from_pylist(rows, schema=SCHEMAS[name])
 
 
 def _reconciliation(home: Home, record: BuildRecord) -> pa.Table:
     con = duckdb.connect(str(home.warehouse), read_only=True)
     try:
-        return con.execute(
+        rows = con.execute(
             "select business_date, cast(? as date) as as_of_date, branch_id, product_family, currency, "
             "ledger_balance, customer_balance, difference, status from audit.recon_gl_balance "
             "where business_date > ? order by business_date, branch_id, product_family, currency",
             [record.as_of_date, record.as_of_date - timedelta(days=HISTORY_DAYS)],
-        ).to_arrow_table()
+        )
+        return rows.to_arrow_table().cast(SCHEMAS["reconciliation"])
     finally:
         con.close()
 

@@ -12,7 +12,6 @@ from typing import Any
 import yaml
 
 from orchestration.lib.contracts import Feed
-from orchestration.lib.home import DBT_PROJECT_DIR
 
 # Feeds that a model reads. A feed that no model reads yet is landed and kept all the same.
 STAGED_FEEDS = (
@@ -78,7 +77,8 @@ def _dump(document: dict[str, Any]) -> str:
 def _model_sql(feed: Feed) -> str:
     names = ",\n    ".join(name for name, _ in raw_columns(feed))
     source = f"{{{{ source('raw', '{feed.raw_table}') }}}}"
-    return f"-- Generated from contracts/{feed.system}/{feed.entity}.yaml by `tierhouse docs`.\nselect\n    {names}\nfrom {source}\n"
+    header = f"-- Generated from contracts/{feed.system}/{feed.entity}.yaml by `tierhouse docs`."
+    return f"{header}\nselect\n    {names}\nfrom {source}\n"
 
 
 def render_staging(contracts: dict[str, Feed]) -> dict[Path, str]:
@@ -122,20 +122,3 @@ def render_staging(contracts: dict[str, Feed]) -> dict[Path, str]:
             files[staging / system / f"stg_{feed.raw_table}.sql"] = _model_sql(feed)
         files[staging / system / f"_{system}__models.yml"] = _dump({"version": 2, "models": models})
     return files
-
-
-def write_staging(contracts: dict[str, Feed], project_dir: Path = DBT_PROJECT_DIR) -> None:
-    for path, content in render_staging(contracts).items():
-        target = project_dir / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(content, encoding="utf-8")
-
-
-def stale_staging(contracts: dict[str, Feed], project_dir: Path = DBT_PROJECT_DIR) -> list[str]:
-    """Generated files whose content is not what the contracts say."""
-    stale = []
-    for path, content in render_staging(contracts).items():
-        target = project_dir / path
-        if not target.exists() or target.read_text(encoding="utf-8") != content:
-            stale.append(str(path))
-    return stale

@@ -217,7 +217,8 @@ def _keep_published_rows(con: duckdb.DuckDBPyConnection, plan: BuildPlan, base: 
     if not table_exists(con, "build", "published_state"):
         con.execute("create table build.published_state (version bigint, copied_after date)")
         con.execute(
-            "create table build.published_customer_balance (as_of_date date, customer_id varchar, aum_cny decimal(18,2))"
+            "create table build.published_customer_balance "
+            "(as_of_date date, customer_id varchar, aum_cny decimal(18,2))"
         )
         con.execute(
             "create table build.published_tier_evaluation (evaluation_date date, scheme_code varchar, "

@@ -1,34 +1,57 @@
-"""Generated pages say what the contracts say."""
+"""Generated files say what their sources say."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from orchestration.lib import generated
 from orchestration.lib.contracts import CsvFormat, load_contracts
-from orchestration.lib.docs import (
-    DOCS_DIR,
-    MANIFEST_FIELDS,
-    render_landing_contract,
-    write_docs,
-)
+from orchestration.lib.docs import MANIFEST_FIELDS, render_landing_contract
 from orchestration.lib.manifest import Manifest
+from orchestration.lib.mart_docs import render_marts
+from orchestration.lib.marts import MARTS
+from orchestration.lib.quality import SCHEMAS
+from orchestration.lib.staging import STAGED_FEEDS
 
 
-def test_the_landing_contract_page_is_fresh():
-    page = (DOCS_DIR / "landing_contract.md").read_text(encoding="utf-8")
-    assert page == render_landing_contract(load_contracts()), "docs/landing_contract.md is stale: run `tierhouse docs`"
+def sections(page: str, level: str) -> dict[str, list[str]]:
+    """Heading -> first cells of the rows of its table."""
+    found = {}
+    for section in page.split(f"\n{level} ")[1:]:
+        heading, body = section.split("\n", 1)
+        rows = [line for line in body.split("\n## ")[0].splitlines() if line.startswith("|")][2:]
+        found[heading] = [row.split(" | ")[0].strip("|* ") for row in rows]
+    return found
+
+
+def test_generated_files_are_fresh():
+    assert generated.stale_files() == [], "run `tierhouse docs`"
+
+
+def test_stale_files_are_named_and_writing_heals_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    page, model = tmp_path / "docs" / "page.md", tmp_path / "models" / "model.sql"
+    monkeypatch.setattr(generated, "PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr(generated, "render_files", lambda: {page: "new", model: "select 1"})
+    page.parent.mkdir()
+    page.write_text("old", encoding="utf-8")
+    assert generated.stale_files() == ["docs/page.md", "models/model.sql"]
+    generated.write_files()
+    assert generated.stale_files() == []
+    assert page.read_text(encoding="utf-8") == "new"
+
+
+def test_every_feed_that_models_read_has_its_staging_model():
+    names = {path.stem for path in generated.render_files() if path.suffix == ".sql"}
+    assert names == {f"stg_{feed_id.replace('.', '__')}" for feed_id in STAGED_FEEDS}
 
 
 def test_every_feed_and_column_is_on_the_page():
     contracts = load_contracts()
-    page = render_landing_contract(contracts)
-    sections = dict(section.split("\n", 1) for section in page.split("\n### ")[1:])
-    assert set(sections) == set(contracts)
-    for feed_id, feed in contracts.items():
-        lines = sections[feed_id].split("\n## ")[0].splitlines()
-        rows = [line for line in lines if line.startswith("|")][2:]
-        assert [row.split(" | ")[0].strip("|* ") for row in rows] == [column.name for column in feed.columns]
+    columns = sections(render_landing_contract(contracts), "###")
+    assert columns == {feed_id: [column.name for column in feed.columns] for feed_id, feed in contracts.items()}
 
 
 def test_a_changed_contract_changes_the_page():
@@ -44,6 +67,8 @@ def test_every_manifest_field_is_explained():
     assert list(MANIFEST_FIELDS) == list(Manifest.model_fields)
 
 
-def test_writing_pages_twice_changes_them_once(tmp_path: Path):
-    assert write_docs(tmp_path) == [tmp_path / "landing_contract.md"]
-    assert write_docs(tmp_path) == []
+def test_every_published_mart_is_on_the_page():
+    columns = sections(render_marts(), "##")
+    assert list(columns) == [mart.relation for mart in MARTS] + [f"quality.{name}" for name in SCHEMAS]
+    assert {name: columns[f"quality.{name}"] for name in SCHEMAS} == {n: s.names for n, s in SCHEMAS.items()}
+    assert all(set(mart.key) <= set(columns[mart.relation]) for mart in MARTS)

@@ -66,12 +66,18 @@ final as (
         compared.currency,
         compared.ledger_balance,
         compared.customer_balance,
-        cast(coalesce(compared.ledger_balance, 0) - coalesce(compared.customer_balance, 0) as decimal(18, 2)) as difference,
+        cast(
+            coalesce(compared.ledger_balance, 0) - coalesce(compared.customer_balance, 0)
+            as decimal(18, 2)
+        ) as difference,
         case
             when ledger_families.product_family is null then 'no_ledger'
-            when coalesce(compared.ledger_balance, 0) = coalesce(compared.customer_balance, 0) then 'agreed'
             when
-                coalesce(compared.ledger_balance, 0) - coalesce(compared.customer_balance, 0) = explained.difference
+                coalesce(compared.ledger_balance, 0) = coalesce(compared.customer_balance, 0)
+                then 'agreed'
+            when
+                coalesce(compared.ledger_balance, 0) - coalesce(compared.customer_balance, 0)
+                = explained.difference
                 then 'explained'
             else 'break'
         end as status

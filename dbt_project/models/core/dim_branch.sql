@@ -1,12 +1,12 @@
 with branches as (
     select
-        branch_id,
-        branch_name,
-        branch_level,
-        parent_branch_id,
-        successor_branch_id,
-        opened_date,
-        closed_date
+        branches.branch_id,
+        branches.branch_name,
+        branches.branch_level,
+        branches.parent_branch_id,
+        branches.successor_branch_id,
+        branches.opened_date,
+        branches.closed_date
     from {{ ref('stg_reference__branches') }} as branches
     inner join {{ source('build', 'batch_day') }} as batch_days
         on

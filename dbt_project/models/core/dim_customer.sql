@@ -13,8 +13,17 @@ with deliveries as (
         deceased_date,
         is_employee,
         is_deleted,
-        row_number() over (partition by customer_id order by business_date desc, batch_id desc) as delivery_no
+        business_date
     from {{ ref('stg_core_banking__customers') }}
+),
+
+-- A full delivery and the deltas since: the newest row of a customer holds. One delivery a day, one row in it.
+newest as (
+    select
+        customer_id,
+        max(business_date) as business_date
+    from deliveries
+    group by customer_id
 ),
 
 households as (
@@ -64,12 +73,15 @@ final as (
         deliveries.deceased_date,
         deliveries.is_employee
     from deliveries
+    inner join newest
+        on
+            deliveries.customer_id = newest.customer_id
+            and deliveries.business_date = newest.business_date
     left join branches on deliveries.home_branch_id = branches.branch_id
     left join households on deliveries.customer_id = households.customer_id
     left join successors on deliveries.customer_id = successors.old_customer_id
     where
-        deliveries.delivery_no = 1
-        and not deliveries.is_deleted
+        not deliveries.is_deleted
         -- A merged customer lives on in its successor.
         and successors.old_customer_id is null
 )

@@ -33,7 +33,7 @@ base as (
     {%- if not has_base() %}
     union all
     select
-        'deposit' as account_kind,
+        account_kind,
         account_id,
         customer_id,
         product_code,
@@ -45,7 +45,8 @@ base as (
     {%- endif %}
 ),
 
--- A segment ends on an emitted date; values are those of its last day, balance-days those of all its days.
+-- A segment ends on an emitted date; values are those of its last day, balance-days those of all
+-- its days.
 segment_increments as (
     {%- if is_single_day() %}
     select
@@ -70,8 +71,18 @@ segment_increments as (
         {%- for attribute in attributes %}
         max_by(legs.{{ attribute }}, legs.business_date) as {{ attribute }},
         {%- endfor %}
-        sum(case when legs.business_date = calendar.account_segment_date then legs.balance else 0 end) as balance,
-        sum(case when legs.business_date = calendar.account_segment_date then legs.value_cny else 0 end) as value_cny,
+        sum(
+            case
+                when legs.business_date = calendar.account_segment_date then legs.balance
+                else 0
+            end
+        ) as balance,
+        sum(
+            case
+                when legs.business_date = calendar.account_segment_date then legs.value_cny
+                else 0
+            end
+        ) as value_cny,
         sum(legs.value_cny) as balance_days_cny,
         max(legs.business_date) as last_seen_date
     from legs
@@ -93,7 +104,9 @@ increments_{{ loop.index }} as (
         max_by({{ attribute }}, segment_date) as {{ attribute }},
         {%- endfor %}
         sum(case when segment_date = {{ date_literal(date) }} then balance else 0 end) as balance,
-        sum(case when segment_date = {{ date_literal(date) }} then value_cny else 0 end) as value_cny,
+        sum(
+            case when segment_date = {{ date_literal(date) }} then value_cny else 0 end
+        ) as value_cny,
         sum(balance_days_cny) as balance_days_cny,
         max(last_seen_date) as last_seen_date
     from segment_increments
@@ -114,7 +127,8 @@ final as (
         cast(coalesce(increments.balance, 0) as decimal(18, 2)) as balance,
         cast(coalesce(increments.value_cny, 0) as decimal(18, 2)) as value_cny,
         cast(
-            coalesce(base.balance_days_cny, 0) + coalesce(increments.balance_days_cny, 0) as decimal(28, 2)
+            coalesce(base.balance_days_cny, 0) + coalesce(increments.balance_days_cny, 0)
+            as decimal(28, 2)
         ) as balance_days_cny,
         coalesce(increments.last_seen_date, base.last_seen_date) as last_seen_date
     from base
@@ -124,7 +138,9 @@ final as (
             and base.account_id = increments.account_id
             and base.customer_id = increments.customer_id
     -- A closed account stays until it is out of the longest window, the year to date.
-    where coalesce(increments.last_seen_date, base.last_seen_date) >= {{ date_literal(date[:4] ~ '-01-01') }}
+    where
+        coalesce(increments.last_seen_date, base.last_seen_date)
+        >= {{ date_literal(date[:4] ~ '-01-01') }}
     {%- if not loop.last %}
     union all
     {%- endif %}

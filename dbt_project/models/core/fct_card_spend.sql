@@ -24,7 +24,10 @@ final as (
     inner join spend_intervals
         on
             emitted_dates.as_of_date >= spend_intervals.valid_from
-            and (spend_intervals.valid_to is null or emitted_dates.as_of_date < spend_intervals.valid_to)
+            and (
+                spend_intervals.valid_to is null
+                or emitted_dates.as_of_date < spend_intervals.valid_to
+            )
     where spend_intervals.card_spend_365d_cny != 0
 )
 

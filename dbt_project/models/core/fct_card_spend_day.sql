@@ -43,7 +43,9 @@ final as (
     select
         transactions.business_date,
         card_owners.customer_id,
-        cast(sum({{ multiply_money('transactions.amount', 'fx_days.rate_cny') }}) as decimal(18, 2)) as card_spend_cny
+        cast(
+            sum({{ multiply_money('transactions.amount', 'fx_days.rate_cny') }}) as decimal(18, 2)
+        ) as card_spend_cny
     from transactions
     inner join counted_kinds
         on
@@ -55,7 +57,9 @@ final as (
             transactions.card_id = card_owners.card_id
             and transactions.business_date = card_owners.business_date
     left join fx_days
-        on transactions.currency = fx_days.currency and transactions.business_date = fx_days.business_date
+        on
+            transactions.currency = fx_days.currency
+            and transactions.business_date = fx_days.business_date
     group by transactions.business_date, card_owners.customer_id
 )
 

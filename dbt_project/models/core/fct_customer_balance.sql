@@ -38,7 +38,17 @@ base as (
     {%- endif %}
 ),
 
+-- Weighted per customer and product: rounding must not depend on the number of accounts.
 customer_product_days as (
+    {%- if is_single_day() %}
+    select
+        as_of_date as business_date,
+        customer_id,
+        product_code,
+        value_cny
+    from {{ ref('fct_customer_product_balance') }}
+    where as_of_date = {{ as_of_date() }}
+    {%- else %}
     select
         business_date,
         customer_id,
@@ -46,6 +56,20 @@ customer_product_days as (
         sum(value_cny) as value_cny
     from legs
     group by business_date, customer_id, product_code
+    {%- endif %}
+),
+
+weighted_days as (
+    select
+        days.business_date,
+        days.customer_id,
+        {{ multiply_money('days.value_cny', 'product_days.aum_coefficient') }} as aum_cny
+    from customer_product_days as days
+    inner join product_days
+        on
+            days.product_code = product_days.product_code
+            and days.business_date = product_days.business_date
+    where product_days.aum_coefficient != 0
 ),
 
 segment_increments as (
@@ -53,18 +77,11 @@ segment_increments as (
         calendar.customer_segment_date as segment_date,
         days.customer_id,
         sum(
-            case
-                when days.business_date = calendar.customer_segment_date
-                    then {{ multiply_money('days.value_cny', 'product_days.aum_coefficient') }}
-                else 0
-            end
+            case when days.business_date = calendar.customer_segment_date then days.aum_cny else 0 end
         ) as aum_cny,
-        sum({{ multiply_money('days.value_cny', 'product_days.aum_coefficient') }}) as aum_balance_days_cny
-    from customer_product_days as days
+        sum(days.aum_cny) as aum_balance_days_cny
+    from weighted_days as days
     inner join calendar on days.business_date = calendar.business_date
-    inner join product_days
-        on days.product_code = product_days.product_code and days.business_date = product_days.business_date
-    where product_days.aum_coefficient != 0
     group by calendar.customer_segment_date, days.customer_id
 ),
 
@@ -92,10 +109,12 @@ final as (
         coalesce(increments.customer_id, base.customer_id) as customer_id,
         cast(coalesce(increments.aum_cny, 0) as decimal(18, 2)) as aum_cny,
         cast(
-            coalesce(base.aum_balance_days_cny, 0) + coalesce(increments.aum_balance_days_cny, 0) as decimal(28, 2)
+            coalesce(base.aum_balance_days_cny, 0) + coalesce(increments.aum_balance_days_cny, 0)
+            as decimal(28, 2)
         ) as aum_balance_days_cny
     from base
-    full outer join increments_{{ loop.index }} as increments on base.customer_id = increments.customer_id
+    full outer join increments_{{ loop.index }} as increments
+        on base.customer_id = increments.customer_id
     {%- if not loop.last %}
     union all
     {%- endif %}

@@ -36,7 +36,12 @@ segment_increments as (
         calendar.account_segment_date as segment_date,
         legs.customer_id,
         legs.product_code,
-        sum(case when legs.business_date = calendar.account_segment_date then legs.value_cny else 0 end) as value_cny,
+        sum(
+            case
+                when legs.business_date = calendar.account_segment_date then legs.value_cny
+                else 0
+            end
+        ) as value_cny,
         sum(legs.value_cny) as balance_days_cny
     from legs
     inner join calendar on legs.business_date = calendar.business_date
@@ -51,7 +56,9 @@ increments_{{ loop.index }} as (
     select
         customer_id,
         product_code,
-        sum(case when segment_date = {{ date_literal(date) }} then value_cny else 0 end) as value_cny,
+        sum(
+            case when segment_date = {{ date_literal(date) }} then value_cny else 0 end
+        ) as value_cny,
         sum(balance_days_cny) as balance_days_cny
     from segment_increments
     where segment_date <= {{ date_literal(date) }}
@@ -69,7 +76,8 @@ final as (
         coalesce(increments.product_code, base.product_code) as product_code,
         cast(coalesce(increments.value_cny, 0) as decimal(18, 2)) as value_cny,
         cast(
-            coalesce(base.balance_days_cny, 0) + coalesce(increments.balance_days_cny, 0) as decimal(28, 2)
+            coalesce(base.balance_days_cny, 0) + coalesce(increments.balance_days_cny, 0)
+            as decimal(28, 2)
         ) as balance_days_cny
     from base
     full outer join increments_{{ loop.index }} as increments

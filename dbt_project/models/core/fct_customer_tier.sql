@@ -9,7 +9,8 @@ with evaluations as (
         grace_months_below,
         decided_by,
         rule_id,
-        valid_from
+        valid_from,
+        policy_version
     from {{ ref('fct_tier_evaluation') }}
     -- A tier evaluated on a month end holds from the day after it.
     where evaluation_date = {{ date_literal(plan()['official_evaluation_date'] or '0001-01-01') }}
@@ -59,21 +60,54 @@ successors as (
     where measure_date = {{ as_of_date() }}
 ),
 
-official as (
+-- The successor of a merge takes the best tier of those merged, of equal ones the least in grace, the longest held.
+ranked_evaluations as (
     select
         evaluations.scheme_code,
         coalesce(successors.new_customer_id, evaluations.customer_id) as customer_id,
-        max(evaluations.evaluation_date) as evaluation_date,
-        max_by(evaluations.measure_value, evaluations.tier_rank) as evaluated_measure_value,
-        max_by(evaluations.tier_code, evaluations.tier_rank) as tier_code,
-        max(evaluations.tier_rank) as tier_rank,
-        max_by(evaluations.grace_months_below, evaluations.tier_rank) as grace_months_below,
-        max_by(evaluations.decided_by, evaluations.tier_rank) as decided_by,
-        max_by(evaluations.rule_id, evaluations.tier_rank) as rule_id,
-        max_by(evaluations.valid_from, evaluations.tier_rank) as valid_from
+        evaluations.evaluation_date,
+        evaluations.measure_value,
+        evaluations.tier_code,
+        evaluations.tier_rank,
+        evaluations.grace_months_below,
+        evaluations.decided_by,
+        evaluations.rule_id,
+        evaluations.valid_from,
+        evaluations.policy_version,
+        row_number() over (
+            partition by evaluations.scheme_code, coalesce(successors.new_customer_id, evaluations.customer_id)
+            order by
+                evaluations.tier_rank desc,
+                evaluations.grace_months_below asc,
+                evaluations.valid_from asc,
+                evaluations.customer_id asc
+        ) as standing
     from evaluations
     left join successors on evaluations.customer_id = successors.old_customer_id
-    group by evaluations.scheme_code, coalesce(successors.new_customer_id, evaluations.customer_id)
+),
+
+-- A tier keeps the name of the policy version that gave it, also when bands of a newer one are in force.
+official as (
+    select
+        ranked.scheme_code,
+        ranked.customer_id,
+        ranked.evaluation_date,
+        ranked.measure_value as evaluated_measure_value,
+        ranked.tier_code,
+        ranked.tier_rank,
+        ranked.grace_months_below,
+        ranked.decided_by,
+        ranked.rule_id,
+        ranked.valid_from,
+        ranked.policy_version,
+        given_bands.label_zh
+    from ranked_evaluations as ranked
+    left join {{ source('policy', 'tier_band') }} as given_bands
+        on
+            ranked.scheme_code = given_bands.scheme_code
+            and ranked.policy_version = given_bands.policy_version
+            and ranked.tier_code = given_bands.tier_code
+    where ranked.standing = 1
 ),
 
 doors as (
@@ -86,7 +120,9 @@ doors as (
     left join successors on open_doors.customer_id = successors.old_customer_id
     where open_doors.as_of_date = {{ as_of_date() }}
     group by
-        open_doors.scheme_code, coalesce(successors.new_customer_id, open_doors.customer_id), open_doors.rule_id
+        open_doors.scheme_code,
+        coalesce(successors.new_customer_id, open_doors.customer_id),
+        open_doors.rule_id
 ),
 
 open_doors as (
@@ -156,11 +192,12 @@ joined as (
         official.evaluation_date,
         official.evaluated_measure_value,
         coalesce(official.tier_rank, 0) as official_band_rank,
-        official.tier_code as official_band_code,
         official.grace_months_below,
         official.decided_by,
         official.rule_id as official_rule_id,
         official.valid_from as official_valid_from,
+        official.policy_version as official_policy_version,
+        official.label_zh as official_label_zh,
         open_doors.door_rule_ids,
         open_doors.first_rule_id,
         open_doors.open_since_date,
@@ -177,11 +214,17 @@ joined as (
     from candidates
     inner join schemes on candidates.scheme_code = schemes.scheme_code
     left join indicative
-        on candidates.customer_id = indicative.customer_id and candidates.scheme_code = indicative.scheme_code
+        on
+            candidates.customer_id = indicative.customer_id
+            and candidates.scheme_code = indicative.scheme_code
     left join official
-        on candidates.customer_id = official.customer_id and candidates.scheme_code = official.scheme_code
+        on
+            candidates.customer_id = official.customer_id
+            and candidates.scheme_code = official.scheme_code
     left join open_doors
-        on candidates.customer_id = open_doors.customer_id and candidates.scheme_code = open_doors.scheme_code
+        on
+            candidates.customer_id = open_doors.customer_id
+            and candidates.scheme_code = open_doors.scheme_code
     left join door_tiers on candidates.scheme_code = door_tiers.scheme_code
 ),
 
@@ -208,8 +251,12 @@ final as (
         joined.customer_id,
         joined.scheme_code,
         joined.tier_code,
-        tier_labels.tier_rank,
-        tier_labels.label_zh,
+        case
+            when joined.official_band_rank > 0 then joined.official_band_rank else tier_labels.tier_rank
+        end as tier_rank,
+        case
+            when joined.official_band_rank > 0 then joined.official_label_zh else tier_labels.label_zh
+        end as label_zh,
         joined.measure_code,
         joined.measure_value,
         joined.indicative_tier_code,
@@ -227,16 +274,21 @@ final as (
         case
             when joined.official_band_rank > 0 then joined.official_valid_from
             when joined.door_rule_ids is not null
-                then greatest(joined.open_since_date, coalesce(joined.official_valid_from, joined.open_since_date))
+                then greatest(
+                    joined.open_since_date,
+                    coalesce(joined.official_valid_from, joined.open_since_date)
+                )
             else coalesce(joined.official_valid_from, {{ date_literal(plan()['first_date']) }})
         end as valid_from,
-        joined.policy_version,
+        case
+            when joined.official_band_rank > 0 then joined.official_policy_version else joined.policy_version
+        end as policy_version,
         joined.evaluation_date,
         joined.evaluated_measure_value,
         joined.official_band_rank > 0 as is_asset_door_open,
         joined.door_rule_ids
     from joined
-    inner join tier_labels
+    left join tier_labels
         on joined.scheme_code = tier_labels.scheme_code and joined.tier_code = tier_labels.tier_code
 )
 

@@ -50,7 +50,10 @@ final as (
     inner join rate_intervals
         on
             calendar.business_date >= rate_intervals.valid_from
-            and (rate_intervals.valid_to is null or calendar.business_date < rate_intervals.valid_to)
+            and (
+                rate_intervals.valid_to is null
+                or calendar.business_date < rate_intervals.valid_to
+            )
     union all
     select
         calendar.business_date as as_of_date,

@@ -65,7 +65,10 @@ daily_prices as (
     inner join price_intervals
         on
             calendar.business_date >= price_intervals.valid_from
-            and (price_intervals.valid_to is null or calendar.business_date < price_intervals.valid_to)
+            and (
+                price_intervals.valid_to is null
+                or calendar.business_date < price_intervals.valid_to
+            )
 ),
 
 final as (
@@ -74,7 +77,10 @@ final as (
         daily_prices.instrument_id,
         daily_prices.currency,
         daily_prices.price,
-        cast(round(cast(daily_prices.price as decimal(19, 8)) * fx_rates.rate_cny, 8) as decimal(18, 8)) as unit_price_cny
+        cast(
+            round(cast(daily_prices.price as decimal(19, 8)) * fx_rates.rate_cny, 8)
+            as decimal(18, 8)
+        ) as unit_price_cny
     from daily_prices
     left join fx_rates
         on

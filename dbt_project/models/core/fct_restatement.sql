@@ -70,7 +70,9 @@ changed_balances as (
         cast(null as {{ dbt.type_string() }}) as new_tier_code
     from published_balances as published
     full outer join balances
-        on published.customer_id = balances.customer_id and published.as_of_date = balances.as_of_date
+        on
+            published.customer_id = balances.customer_id
+            and published.as_of_date = balances.as_of_date
     inner join published_dates
         on coalesce(balances.as_of_date, published.as_of_date) = published_dates.as_of_date
     where coalesce(published.aum_cny, 0) != coalesce(balances.aum_cny, 0)
@@ -92,7 +94,9 @@ changed_tiers as (
             and published.scheme_code = tiers.scheme_code
             and published.evaluation_date = tiers.evaluation_date
     inner join published_evaluations
-        on coalesce(tiers.evaluation_date, published.evaluation_date) = published_evaluations.evaluation_date
+        on
+            coalesce(tiers.evaluation_date, published.evaluation_date)
+            = published_evaluations.evaluation_date
     where
         coalesce(published.measure_value, 0) != coalesce(tiers.measure_value, 0)
         or coalesce(published.tier_code, 'none') != coalesce(tiers.tier_code, 'none')
@@ -114,7 +118,10 @@ caused as (
         changes.new_value,
         changes.old_tier_code,
         changes.new_tier_code,
-        max_by(causes.batch_id, cast(causes.business_date as {{ dbt.type_string() }}) || causes.batch_id) as cause_batch_id
+        max_by(
+            causes.batch_id,
+            cast(causes.business_date as {{ dbt.type_string() }}) || causes.batch_id
+        ) as cause_batch_id
     from changes
     left join causes on changes.business_date >= causes.business_date
     group by

@@ -50,20 +50,37 @@ evaluation_0 as (
 
 {% for date in evaluation_dates -%}
 {%- set evaluation = 'evaluation_' ~ loop.index %}
-previous_{{ loop.index }} as (
+ranked_{{ loop.index }} as (
     select
         coalesce(successors.new_customer_id, previous.customer_id) as customer_id,
         previous.scheme_code,
-        -- The successor of a merge takes the best tier of those merged.
-        max_by(previous.tier_code, previous.tier_rank) as tier_code,
-        max(previous.tier_rank) as tier_rank,
-        max_by(previous.grace_months_below, previous.tier_rank) as grace_months_below,
-        max_by(previous.rule_id, previous.tier_rank) as rule_id,
-        max_by(previous.valid_from, previous.tier_rank) as valid_from
+        previous.tier_code,
+        previous.tier_rank,
+        previous.grace_months_below,
+        previous.rule_id,
+        previous.valid_from,
+        row_number() over (
+            partition by coalesce(successors.new_customer_id, previous.customer_id), previous.scheme_code
+            order by
+                previous.tier_rank desc, previous.grace_months_below asc, previous.valid_from asc, previous.customer_id asc
+        ) as standing
     from evaluation_{{ loop.index0 }} as previous
     left join successors
         on previous.customer_id = successors.old_customer_id and successors.measure_date = {{ date_literal(date) }}
-    group by coalesce(successors.new_customer_id, previous.customer_id), previous.scheme_code
+),
+
+-- The successor of a merge takes the best tier of those merged, of equal ones the least in grace, the longest held.
+previous_{{ loop.index }} as (
+    select
+        customer_id,
+        scheme_code,
+        tier_code,
+        tier_rank,
+        grace_months_below,
+        rule_id,
+        valid_from
+    from ranked_{{ loop.index }}
+    where standing = 1
 ),
 
 indicative_{{ loop.index }} as (

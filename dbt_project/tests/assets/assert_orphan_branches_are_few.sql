@@ -1,6 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'dim_branch'}}}) }}
 
--- Money of a branch that was not delivered is kept under unknown_branch, up to the contract's limit.
+-- Money of a branch that was not delivered is kept under unknown_branch, up to the contract's
+-- limit.
 with limits as (
     select limit_rate
     from {{ source('build', 'feed_limit') }}
@@ -20,9 +21,16 @@ orphans as (
     from accounts
     left join {{ ref('dim_branch') }} as branches on accounts.branch_id = branches.branch_id
     where branches.branch_id is null
+),
+
+totals as (
+    select
+        (select count(*) from orphans) as orphan_count,
+        (select count(*) from accounts) as account_count
 )
 
 select orphans.account_id
 from orphans
 cross join limits
-where (select count(*) from orphans) > limits.limit_rate * (select count(*) from accounts)
+cross join totals
+where totals.orphan_count > limits.limit_rate * totals.account_count

@@ -1,6 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'recon_gl_balance'}}}) }}
 
--- Customer balances must add up to the general ledger, or each difference be explained and approved (G5).
+-- Customer balances must add up to the general ledger, or each difference be explained and approved
+-- (G5).
 select
     business_date,
     branch_id,

@@ -1,6 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'mart_tiering__customer_tier'}}}) }}
 
--- is_in_scope of customer_assets and the tier of the primary scheme say the same of every known customer.
+-- is_in_scope of customer_assets and the tier of the primary scheme say the same of every known
+-- customer.
 with tiers as (
     select
         tiers.customer_id,

@@ -161,7 +161,8 @@ holding_positions as (
         holdings.branch_id,
         holdings.currency,
         case
-            when holdings.instrument_id is null then cast(round(holdings.units, 2) as decimal(18, 2))
+            when holdings.instrument_id is null
+                then cast(round(holdings.units, 2) as decimal(18, 2))
             else {{ multiply_units('holdings.units', 'price_days.price') }}
         end as balance,
         case
@@ -222,7 +223,8 @@ deposit_legs as (
             and deposit_positions.business_date = owner_days.business_date
 ),
 
--- The first owner takes the account's value less the other owners' shares: owners add up to the account.
+-- The first owner takes the account's value less the other owners' shares: owners add up to the
+-- account.
 joint_values as (
     select
         business_date,
@@ -249,7 +251,9 @@ split_deposit_legs as (
         end as value_cny
     from deposit_legs as legs
     left join joint_values
-        on legs.account_id = joint_values.account_id and legs.business_date = joint_values.business_date
+        on
+            legs.account_id = joint_values.account_id
+            and legs.business_date = joint_values.business_date
 ),
 
 legs as (

@@ -56,7 +56,9 @@ final as (
         product_days.business_date,
         product_days.product_code,
         product_days.product_family,
-        cast(coalesce(product_weights.coefficient, family_weights.coefficient, 0) as decimal(18, 8)) as aum_coefficient
+        cast(
+            coalesce(product_weights.coefficient, family_weights.coefficient, 0) as decimal(18, 8)
+        ) as aum_coefficient
     from product_days
     left join weights as product_weights
         on

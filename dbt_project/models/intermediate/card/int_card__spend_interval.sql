@@ -53,7 +53,9 @@ final as (
         lead(change_date) over (partition by customer_id order by change_date) as valid_to,
         cast(
             sum(change_cny) over (
-                partition by customer_id order by change_date rows between unbounded preceding and current row
+                partition by customer_id
+                order by change_date
+                rows between unbounded preceding and current row
             ) as decimal(18, 2)
         ) as card_spend_365d_cny
     from day_changes

@@ -1,4 +1,4 @@
-with merges as (
+with customer_merges as (
     select
         old_customer_id,
         new_customer_id,
@@ -18,12 +18,16 @@ measure_dates as (
 known_merges as (
     select
         measure_dates.measure_date,
-        merges.old_customer_id,
-        max_by(merges.new_customer_id, merges.merge_id) as new_customer_id
+        merged.old_customer_id,
+        max_by(
+            merged.new_customer_id, cast(merged.merged_date as {{ dbt.type_string() }}) || merged.merge_id
+        ) as new_customer_id
     from measure_dates
-    inner join merges
-        on measure_dates.measure_date >= merges.merged_date and measure_dates.measure_date >= merges.business_date
-    group by measure_dates.measure_date, merges.old_customer_id
+    inner join customer_merges as merged
+        on
+            measure_dates.measure_date >= merged.merged_date
+            and measure_dates.measure_date >= merged.business_date
+    group by measure_dates.measure_date, merged.old_customer_id
 ),
 
 -- A successor may itself have been merged: chains of up to sixteen merges are followed.

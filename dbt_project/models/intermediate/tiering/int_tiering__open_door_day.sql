@@ -54,8 +54,8 @@ spend_measures as (
     from {{ ref('int_card__spend_interval') }} as spend
     inner join calendar
         on
-            calendar.business_date >= spend.valid_from
-            and (spend.valid_to is null or calendar.business_date < spend.valid_to)
+            spend.valid_from <= calendar.business_date
+            and (spend.valid_to is null or spend.valid_to > calendar.business_date)
     where spend.card_spend_365d_cny > 0
 ),
 

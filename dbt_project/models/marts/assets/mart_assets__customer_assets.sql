@@ -1,7 +1,13 @@
 {{ config(schema='assets', alias='customer_assets') }}
 
 {%- set windows = plan()['windows'][plan()['as_of_date']] -%}
-{%- set families = ['deposit', 'wealth', 'fund', 'insurance', 'bond', 'precious_metal', 'securities', 'brokerage', 'loan'] -%}
+{%- set is_partial = windows.values() | selectattr('is_partial') | list -%}
+{%- set families = [
+    'deposit', 'wealth', 'fund', 'insurance', 'bond', 'precious_metal', 'securities', 'brokerage',
+    'loan',
+] -%}
+
+{%- set values = ['aum_cny', 'aum_month_avg_cny', 'aum_quarter_avg_cny', 'aum_year_avg_cny'] -%}
 
 with customers as (
     select
@@ -16,26 +22,41 @@ with customers as (
         cast(null as {{ dbt.type_string() }}) as household_id
 ),
 
-known_customers as (
-    select customer_id from {{ ref('dim_customer') }}
+day_measures as (
+    select
+        measures.customer_id,
+        {%- for value in values %}
+        measures.{{ value }},
+        {%- endfor %}
+        {%- for family in families %}
+        measures.{{ family }}_cny,
+        {%- endfor %}
+        measures.product_family_count
+    from {{ ref('fct_customer_measure') }} as measures
+    where measures.measure_date = {{ as_of_date() }}
 ),
 
 -- Money whose customer the bank has not delivered is kept, in one row of its own.
-measures as (
+unknown_measures as (
     select
-        coalesce(known_customers.customer_id, 'unknown_customer') as customer_id,
-        sum(measures.aum_cny) as aum_cny,
-        sum(measures.aum_month_avg_cny) as aum_month_avg_cny,
-        sum(measures.aum_quarter_avg_cny) as aum_quarter_avg_cny,
-        sum(measures.aum_year_avg_cny) as aum_year_avg_cny,
-        {%- for family in families %}
-        sum(measures.{{ family }}_cny) as {{ family }}_cny,
+        'unknown_customer' as customer_id,
+        {%- for value in values %}
+        sum(day_measures.{{ value }}) as {{ value }},
         {%- endfor %}
-        max(measures.product_family_count) as product_family_count
-    from {{ ref('fct_customer_measure') }} as measures
-    left join known_customers on measures.customer_id = known_customers.customer_id
-    where measures.measure_date = {{ as_of_date() }}
-    group by coalesce(known_customers.customer_id, 'unknown_customer')
+        {%- for family in families %}
+        sum(day_measures.{{ family }}_cny) as {{ family }}_cny,
+        {%- endfor %}
+        max(day_measures.product_family_count) as product_family_count
+    from day_measures
+    left join customers on day_measures.customer_id = customers.customer_id
+    where customers.customer_id is null
+    having count(*) > 0
+),
+
+measures as (
+    select * from day_measures
+    union all
+    select * from unknown_measures
 ),
 
 tiers as (
@@ -68,7 +89,7 @@ final as (
         {{ as_of_date() }} as as_of_date,
         customers.home_branch_id,
         customers.household_id,
-        {{ 'true' if windows.month.is_partial or windows.quarter.is_partial or windows.year.is_partial else 'false' }} as is_partial_window,
+        {{ 'true' if is_partial else 'false' }} as is_partial_window,
         {%- for code in ['month', 'quarter', 'year'] %}
         {{ 'true' if windows[code].is_partial else 'false' }} as is_{{ code }}_partial,
         {%- endfor %}

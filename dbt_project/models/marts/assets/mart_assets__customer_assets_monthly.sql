@@ -23,7 +23,13 @@ final as (
         aum_month_avg_cny,
         aum_quarter_avg_cny
     from measures
-    where measure_date in ({% for date in plan_dates('month_end_dates') %}{{ date_literal(date) }}, {% endfor %}cast('0001-01-01' as date))
+    where
+        measure_date in (
+            {%- for date in plan_dates('month_end_dates') %}
+            {{ date_literal(date) }},
+            {%- endfor %}
+            cast('0001-01-01' as date)
+        )
 )
 
 select * from final

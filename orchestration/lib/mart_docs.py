@@ -1,0 +1,168 @@
+"""docs/marts.md: every published mart, out of dbt's own descriptions and the schemas of the quality marts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import yaml
+
+from orchestration.lib.home import DBT_PROJECT_DIR
+from orchestration.lib.marts import MARTS
+from orchestration.lib.quality import HISTORY_DAYS, SCHEMAS
+
+INTRODUCTION = """\
+# Marts
+
+Generated from `dbt_project/models/marts/` and the schemas of the quality marts by `tierhouse docs`; change
+those, not this page.
+
+A version holds all of these tables as of one business date: as tables of `published/current/marts.duckdb`
+and as Parquet below `published/current/parquet/<schema>/<mart>/`. Columns in bold are the grain: no two rows
+agree in all of them. Ids are the source's own text. Amounts are CNY unless a column `currency` says otherwise.
+Averages run from the first day of the month, quarter or year through the as-of date, over all its calendar
+days, and are rounded half up to the fen once, at the end.
+"""
+
+
+@dataclass(frozen=True)
+class _QualityMart:
+    key: tuple[str, ...]
+    grain: str
+    columns: dict[str, str]
+
+
+_AS_OF = "Business date that the version describes."
+_QUALITY = {
+    "batch": _QualityMart(
+        ("batch_id",),
+        "One row per delivery that was ever judged, accepted or rejected.",
+        {
+            "batch_id": "system.entity.business_date.sequence_no.",
+            "as_of_date": _AS_OF,
+            "system": "System that delivered.",
+            "entity": "Entity; system.entity is the feed.",
+            "business_date": "Business date of the delivery.",
+            "sequence_no": "1, then 2, 3, ... for corrections.",
+            "status": "accepted or rejected.",
+            "row_count": "Rows delivered.",
+            "quarantined_count": "Rows set aside with their reason.",
+            "reason": "Why it was rejected; empty when accepted.",
+        },
+    ),
+    "check_result": _QualityMart(
+        ("build_id", "check_name"),
+        f"One row per published build and check, of the last {HISTORY_DAYS} days.",
+        {
+            "build_id": "The build.",
+            "as_of_date": "Business date of the build.",
+            "check_name": "dbt., gx., drift. or conservation. and what is checked.",
+            "severity": "block or warn.",
+            "status": "pass, fail, warn or overridden.",
+            "failed_count": "Rows or cells that failed.",
+            "owner": "Who settles a failure.",
+            "rule_id": "Policy rule behind the check, if any.",
+            "detail": "What was found.",
+        },
+    ),
+    "reconciliation": _QualityMart(
+        ("business_date", "branch_id", "product_family", "currency"),
+        f"One row per business date, branch, product family and currency, of the last {HISTORY_DAYS} days.",
+        {
+            "business_date": "Business date.",
+            "as_of_date": _AS_OF,
+            "branch_id": "Branch that keeps the accounts.",
+            "product_family": "Product family as the ledger has it.",
+            "currency": "ISO 4217 currency.",
+            "ledger_balance": "General-ledger control balance in the currency; empty without one.",
+            "customer_balance": "Sum of customer balances in the currency; empty without one.",
+            "difference": "Ledger less customers.",
+            "status": "agreed, explained or no_ledger; a break stops the build.",
+        },
+    ),
+    "sla": _QualityMart(
+        ("business_date",),
+        f"One row per business date that was published, of the last {HISTORY_DAYS} days.",
+        {
+            "business_date": "Business date.",
+            "as_of_date": "Business date; the first version of it counts.",
+            "ready_at": "When the version was published.",
+            "due_at": "When it was due: the next day, 07:00 in Shanghai.",
+            "is_met": "Whether it was ready in time.",
+            "late_feed": "Feed of that date that landed last, when it was not.",
+        },
+    ),
+    "publish_log": _QualityMart(
+        ("version",),
+        "One row per version ever published; each names the hash of the one before it.",
+        {
+            "version": "Number of the version.",
+            "build_id": "The build that it is.",
+            "as_of_date": "Business date that it describes.",
+            "published_at": "When it was published.",
+            "policy_version": "Hash of the policies it was computed with.",
+            "inputs_hash": "Hash of the deliveries and policies it was made of.",
+            "outputs_hash": "Hash of the content of all its marts but quality.",
+            "previous_hash": "Hash of the log entry before; empty for the first.",
+        },
+    ),
+}
+
+
+def _models(directory: Path) -> dict[str, dict[str, Any]]:
+    models: dict[str, dict[str, Any]] = {}
+    for path in sorted(directory.rglob("*.yml")):
+        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        models.update({model["name"]: model for model in document.get("models", [])})
+    return models
+
+
+def _unique_key(model: dict[str, Any]) -> list[str]:
+    return [
+        column
+        for test in model["data_tests"]
+        if isinstance(test, dict) and "unique_combination" in test
+        for column in test["unique_combination"]["arguments"]["columns"]
+    ]
+
+
+def _section(name: str, description: str, key: list[str], columns: list[tuple[str, str, str]]) -> str:
+    rows = "".join(
+        f"| {f'**{column}**' if column in key else column} | {sql_type} | {meaning.replace('|', chr(92) + '|')} |\n"
+        for column, sql_type, meaning in columns
+    )
+    return f"\n## {name}\n\n{description}\n\n| column | type | meaning |\n|---|---|---|\n{rows}"
+
+
+def _sql_type(name: str) -> str:
+    return "varchar" if name == "string" else name
+
+
+def _arrow_sql_type(arrow_type: pa.DataType) -> str:
+    if pa.types.is_decimal(arrow_type):
+        return f"decimal({arrow_type.precision},{arrow_type.scale})"
+    names = {
+        pa.string(): "varchar",
+        pa.int64(): "bigint",
+        pa.bool_(): "boolean",
+        pa.date32(): "date",
+        pa.timestamp("us", "UTC"): "timestamp with time zone",
+    }
+    return names[arrow_type]
+
+
+def render_marts(models_dir: Path = DBT_PROJECT_DIR / "models" / "marts") -> str:
+    """The page as text. Raises KeyError for a mart, a column or a grain that nobody has described."""
+    models = _models(models_dir)
+    parts = [INTRODUCTION]
+    for mart in MARTS:
+        model = models[f"mart_{mart.schema}__{mart.name}"]
+        columns = [(c["name"], _sql_type(c["data_type"]), c["description"]) for c in model["columns"]]
+        parts.append(_section(mart.relation, model["description"], _unique_key(model), columns))
+    for name, schema in SCHEMAS.items():
+        described = _QUALITY[name]
+        columns = [(field.name, _arrow_sql_type(field.type), described.columns[field.name]) for field in schema]
+        parts.append(_section(f"quality.{name}", described.grain, list(described.key), columns))
+    return "".join(parts)
