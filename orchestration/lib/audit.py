@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 import json
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from orchestration.lib.warehouse import connect
 
 BEFORE_VERDICT = fault.declare("audit.before_verdict", "checks ran, verdict not written")
 
+SATURDAY = 5
 PASS, FAIL, WARN, OVERRIDDEN = "pass", "fail", "warn", "overridden"
 
 
@@ -116,13 +117,6 @@ def dbt_checks(target: Path) -> list[Check]:
     return checks
 
 
-def _relative_change(before: Decimal | int, now: Decimal | int) -> Decimal:
-    """|now - before| / |before|; 1 when something came out of nothing."""
-    if before == now:
-        return Decimal(0)
-    return abs(Decimal(now) - Decimal(before)) / abs(Decimal(before)) if before else Decimal(1)
-
-
 def _drift_check(name: str, feed: Feed, offenders: list[str]) -> Check:
     return Check(
         check_name=f"drift.{name}.{feed.feed_id}",
@@ -150,6 +144,28 @@ def _vanished_keys(con: duckdb.DuckDBPyConnection, home: Home, feed: Feed, befor
     return int(row[0]) if row else 0
 
 
+_MONEY_BY_DAY = """
+with cells as (
+    select business_date, branch_id, product_family, sum(balance_cny) as balance_cny
+    from core.fct_branch_balance_day
+    where business_date between ? and ?
+    group by business_date, branch_id, product_family
+)
+select
+    coalesce(later.business_date, earlier.business_date + 1) as business_date,
+    coalesce(later.branch_id, earlier.branch_id) as branch_id,
+    coalesce(later.product_family, earlier.product_family) as product_family,
+    coalesce(earlier.balance_cny, 0) as old_cny,
+    coalesce(later.balance_cny, 0) as new_cny
+from cells as later
+full outer join cells as earlier
+    on later.business_date = earlier.business_date + 1
+    and later.branch_id = earlier.branch_id and later.product_family = earlier.product_family
+where coalesce(later.business_date, earlier.business_date + 1) between ? and ?
+order by business_date, branch_id, product_family
+"""
+
+
 def drift_checks(
     con: duckdb.DuckDBPyConnection,
     home: Home,
@@ -157,63 +173,49 @@ def drift_checks(
     contracts: dict[str, Feed],
     batches: dict[str, list[Batch]],
 ) -> list[Check]:
-    """Rows, vanished keys and money per branch x family against the last published day.
+    """Rows and vanished keys per feed, money per branch x family: each new day against the day before it.
 
-    Limits are the contract's. A truncated but self-consistent file must not move a customer. Rows are
-    compared from delivery to delivery over the days of the build, keys with the last published day.
+    The chain starts at the base date, which is published. Limits are the contract's. A truncated but
+    self-consistent file must not move a customer. A first build has nothing to be compared with.
     """
-    if record.published_as_of is None or record.base_date is None:
+    base = record.base_date
+    if base is None:
         return []
-    since = min(record.published_as_of, record.as_of_date)
+    used = Journal(home.journal).used_batches()
     checks = []
     for feed in contracts.values():
         limits = feed.drift_limits
-        delivered = [b for b in batches.get(feed.feed_id, []) if b.mode == "full"]
-        before, now = _in_force(delivered, since), _in_force(delivered, record.as_of_date)
-        if not limits or before is None or now is None:
+        full = [b for b in batches.get(feed.feed_id, []) if b.mode == "full"]
+        before = _in_force(full, base)
+        if not limits or before is None:
             continue
-        if "rowChangeRate" in limits:
-            offenders = []
-            chain = [
-                before,
-                *(b for b in delivered if since < b.business_date <= record.as_of_date),
-            ]
-            if len(chain) == 1 and record.dirty_from <= since:
-                chain = [b for b in delivered if record.base_date <= b.business_date <= since]
-            for earlier, later in itertools.pairwise(chain):
-                change = _relative_change(earlier.row_count, later.row_count)
-                if change > Decimal(str(limits["rowChangeRate"])):
-                    offenders.append(
-                        f"{later.batch_id}: {later.row_count} rows after {earlier.row_count} in {earlier.batch_id}, "
-                        f"limit {limits['rowChangeRate']:.0%}"
-                    )
-            checks.append(_drift_check("rows", feed, offenders))
-        if "vanishedKeyRate" in limits:
-            offenders = []
-            if before.batch_id != now.batch_id:
-                gone = _vanished_keys(con, home, feed, before, now)
-                if gone > before.row_count * limits["vanishedKeyRate"]:
-                    offenders.append(
-                        f"{now.batch_id}: {gone} of {before.row_count} keys of {before.batch_id} are gone, "
-                        f"limit {limits['vanishedKeyRate']:.0%}"
-                    )
-            checks.append(_drift_check("keys", feed, offenders))
+        newest = {b.business_date: b for b in full if base < b.business_date <= record.as_of_date}
+        pairs = [(a, b) for a, b in itertools.pairwise([before, *newest.values()]) if b.batch_id not in used]
+        row_offenders, key_offenders = [], []
+        for earlier, later in pairs:
+            moved = abs(later.row_count - earlier.row_count)
+            if moved > limits["rowFloor"] and moved > earlier.row_count * limits["rowChangeRate"]:
+                row_offenders.append(
+                    f"{later.batch_id}: {later.row_count} rows after {earlier.row_count} in {earlier.batch_id}, "
+                    f"limit {limits['rowChangeRate']:.0%}"
+                )
+            gone = _vanished_keys(con, home, feed, earlier, later)
+            if gone > limits["rowFloor"] and gone > earlier.row_count * limits["vanishedKeyRate"]:
+                key_offenders.append(
+                    f"{later.batch_id}: {gone} of {earlier.row_count} keys of {earlier.batch_id} are gone, "
+                    f"limit {limits['vanishedKeyRate']:.0%}"
+                )
+        checks.append(_drift_check("rows", feed, row_offenders))
+        checks.append(_drift_check("keys", feed, key_offenders))
     deposits = contracts["core_banking.deposit_accounts"]
-    rows = con.execute(
-        "select business_date, branch_id, product_family, sum(balance_cny) from core.fct_branch_balance_day "
-        "where business_date in (?, ?) group by all order by all",
-        [record.base_date, record.as_of_date],
-    ).fetchall()
-    before_money = {(r[1], r[2]): r[3] for r in rows if r[0] == record.base_date}
-    now_money = {(r[1], r[2]): r[3] for r in rows if r[0] == record.as_of_date}
     limit, floor = deposits.drift_limits["moneyChangeRate"], deposits.drift_limits["moneyFloorCny"]
-    offenders = []
-    for cell in sorted(before_money.keys() | now_money.keys()):
-        old, new = before_money.get(cell, Decimal(0)), now_money.get(cell, Decimal(0))
-        if abs(new - old) > floor and _relative_change(old, new) > Decimal(str(limit)):
-            offenders.append(
-                f"branch {cell[0]}, {cell[1]}: {new} CNY after {old} on {record.base_date}, limit {limit:.0%}"
-            )
+    offenders = [
+        f"{day} branch {branch}, {family}: {new} CNY after {old}, limit {limit:.0%}"
+        for day, branch, family, old, new in con.execute(
+            _MONEY_BY_DAY, [base, record.as_of_date, base + timedelta(days=1), record.as_of_date]
+        ).fetchall()
+        if abs(new - old) > Decimal(str(floor)) and abs(new - old) > abs(old) * Decimal(str(limit))
+    ]
     checks.append(_drift_check("money", deposits, offenders))
     return checks
 
@@ -268,6 +270,38 @@ def conservation_checks(
     return checks
 
 
+def arrival_checks(record: BuildRecord, contracts: dict[str, Feed], ledger: list[Batch]) -> list[Check]:
+    """Feeds that the contract expects on the as-of date and that did not come, or came and were rejected.
+
+    A feed that the bank never delivered is not expected of it. A weekday counts as a business day: the
+    official calendar is the bank's, so this warns and does not block.
+    """
+    checks = []
+    for feed in contracts.values():
+        judged = [b for b in ledger if b.feed_id == feed.feed_id and b.business_date <= record.as_of_date]
+        of_day = [b for b in judged if b.business_date == record.as_of_date]
+        is_due = feed.expected == "daily" or (
+            feed.expected == "business_days" and record.as_of_date.weekday() < SATURDAY
+        )
+        rejected = [b for b in of_day if not b.is_accepted]
+        has_arrived = any(b.is_accepted for b in of_day)
+        if not judged or has_arrived or not (is_due or rejected):
+            continue
+        detail = "; ".join(f"{b.batch_id} was rejected: {b.reason}" for b in rejected) or "no delivery of the day"
+        checks.append(
+            Check(
+                check_name=f"arrival.{feed.feed_id}",
+                severity="warn",
+                status=WARN,
+                failed_count=len(rejected) or 1,
+                owner=feed.owner,
+                rule_id="",
+                detail=f"{detail}; the last delivery is carried" if feed.semantics != "events" else detail,
+            )
+        )
+    return checks
+
+
 def _expectation_checks(home: Home, record: BuildRecord) -> list[Check]:
     from orchestration.lib.data_docs import build_data_docs
     from orchestration.lib.expectation_run import run_suites
@@ -306,11 +340,12 @@ def _apply_overrides(checks: list[Check], home: Home, as_of: date) -> list[Check
 def audit(home: Home, build_id: str, contracts: dict[str, Feed], dbt_target: Path) -> Verdict:
     """Run every check of a build on the warehouse and write its verdict."""
     record = BuildRecord.read(home, build_id)
+    ledger = Ledger(home.ledger).batches()
     batches: dict[str, list[Batch]] = {}
-    for batch in sorted(Ledger(home.ledger).accepted(), key=lambda b: (b.business_date, b.sequence_no)):
-        if batch.batch_id in record.inputs:
+    for batch in sorted(ledger, key=lambda b: (b.business_date, b.sequence_no)):
+        if batch.is_accepted and batch.batch_id in record.inputs:
             batches.setdefault(batch.feed_id, []).append(batch)
-    checks = dbt_checks(dbt_target)
+    checks = dbt_checks(dbt_target) + arrival_checks(record, contracts, ledger)
     with connect(home.warehouse, read_only=True) as con:
         checks += drift_checks(con, home, record, contracts, batches)
         checks += conservation_checks(con, record, contracts, batches)

@@ -72,7 +72,7 @@ def start_build(
     recover(home)
     journal = Journal(home.journal)
     plan = plan_build(
-        Ledger(home.ledger).accepted(),
+        Ledger(home.ledger).batches(),
         contracts,
         journal,
         policies,

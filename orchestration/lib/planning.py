@@ -134,15 +134,15 @@ def kept_customer_dates(as_of: date) -> set[date]:
 def window(day: date, code: str, first_date: date, opening_date: date | None) -> Window:
     """The window of ``code`` that ends on ``day``, cut at the deployment's first day.
 
-    An opening balance-days feed covers the year of its date back to 1 January, so the year's window is
-    whole and its base is zero.
+    An opening balance-days feed covers the year of its date back to 1 January, so a window that starts on that
+    day (the year's, and those of January and the first quarter) is whole and its base is zero.
     """
     start = window_start(day, code)
     if start >= first_date:
         base = start - DAY
         has_base = base >= first_date or base == opening_date
         return Window(base if has_base else None, (day - start).days + 1, False)
-    if code == "year" and opening_date is not None and opening_date.year == day.year:
+    if opening_date is not None and start == date(opening_date.year, 1, 1):
         return Window(None, (day - start).days + 1, False)
     return Window(opening_date, (day - first_date).days + 1, True)
 
@@ -184,6 +184,16 @@ def _missing(inputs: _Inputs, contracts: dict[str, Feed], day: date) -> list[str
     return [feed_id for feed_id in daily if day not in inputs.days(feed_id)]
 
 
+def _named(feed_ids: list[str], batches: list[Batch], day: date | None = None) -> str:
+    """Feeds by name, each with why its last delivery (of ``day``, or at all) was rejected, if it was."""
+    names = []
+    for feed_id in feed_ids:
+        judged = [b for b in batches if b.feed_id == feed_id and day in (None, b.business_date)]
+        rejected = judged and not judged[-1].is_accepted
+        names.append(f"{feed_id} ({judged[-1].batch_id} was rejected: {judged[-1].reason})" if rejected else feed_id)
+    return ", ".join(names)
+
+
 def _policy_dirty_from(policies: PolicySet, published: dict[str, Any]) -> date | None:
     """First day whose rules differ from those of the last published build."""
     now, before = policies.version_hashes(), published["policy_versions"]
@@ -203,7 +213,7 @@ def _split(base: date, as_of: date, rows_per_day: int) -> list[date]:
 
 
 def plan_build(
-    accepted: list[Batch],
+    batches: list[Batch],
     contracts: dict[str, Feed],
     journal: Journal,
     policies: PolicySet,
@@ -214,19 +224,22 @@ def plan_build(
 ) -> BuildPlan | None:
     """Plan the next build up to ``through``, or None when nothing is new.
 
-    ``kept_dates``: dates of account state in the warehouse. Raises MissingFeed when the next day has begun
+    ``batches``: the whole ledger; the rejected ones are named as reasons. ``kept_dates``: dates of account state in the warehouse. Raises MissingFeed when the next day has begun
     to arrive, lacks a compulsory feed and nothing can be built before it; strictly, when any day up to
     ``through`` lacks one.
     """
-    inputs = _Inputs(accepted, through)
     published = journal.last_published()
     published_as_of = date.fromisoformat(published["as_of_date"]) if published else None
+    if through is not None and published_as_of is not None:
+        # A published day is never taken back: a run for an earlier one brings its corrections in.
+        through = max(through, published_as_of)
+    inputs = _Inputs([b for b in batches if b.is_accepted], through)
     first_run = [f.feed_id for f in contracts.values() if f.compulsory in ("daily", "first_run")]
     absent = [feed_id for feed_id in first_run if not inputs.by_feed.get(feed_id)]
     if absent:
         if not inputs.by_feed and published is None and through is None:
             raise MissingFeed(f"nothing has been delivered yet; a first run needs {', '.join(first_run)}")
-        raise MissingFeed(f"a first run needs these feeds, none of which was accepted yet: {', '.join(absent)}")
+        raise MissingFeed(f"a first run needs these feeds, none of which was accepted yet: {_named(absent, batches)}")
     first_date = (
         date.fromisoformat(published["first_date"])
         if published
@@ -238,12 +251,11 @@ def plan_build(
     waiting_day = (as_of + DAY) if as_of else first_date
     wanted = through or max((b.business_date for bs in inputs.by_feed.values() for b in bs), default=waiting_day)
     missing = _missing(inputs, contracts, waiting_day) if wanted >= waiting_day else []
+    lacking = f"{waiting_day}: no accepted delivery of {_named(missing, batches, waiting_day)}"
     if missing and is_strict:
-        raise MissingFeed(
-            f"{waiting_day}: no accepted delivery of {', '.join(missing)}; the build cannot reach {wanted}"
-        )
+        raise MissingFeed(f"{lacking}; the build cannot reach {wanted}")
     if as_of is None:
-        raise MissingFeed(f"{waiting_day}: no accepted delivery of {', '.join(missing)}")
+        raise MissingFeed(lacking)
 
     used = journal.used_batches()
     in_reach = [b for bs in inputs.by_feed.values() for b in bs if b.business_date <= as_of]
@@ -262,7 +274,7 @@ def plan_build(
             candidates.append(published_as_of + DAY)
         if not candidates and dirty is None and not new:
             if missing:
-                raise MissingFeed(f"{waiting_day}: no accepted delivery of {', '.join(missing)}")
+                raise MissingFeed(lacking)
             return None
         candidates.append(as_of)
         dirty = min([*candidates, *([dirty] if dirty else [])])

@@ -17,7 +17,8 @@ with deliveries as (
     from {{ ref('stg_core_banking__customers') }}
 ),
 
--- A full delivery and the deltas since: the newest row of a customer holds. One delivery a day, one row in it.
+-- A full delivery and the deltas since: the newest row of a customer holds. One delivery a day, one
+-- row in it.
 newest as (
     select
         customer_id,

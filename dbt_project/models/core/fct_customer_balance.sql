@@ -77,7 +77,10 @@ segment_increments as (
         calendar.customer_segment_date as segment_date,
         days.customer_id,
         sum(
-            case when days.business_date = calendar.customer_segment_date then days.aum_cny else 0 end
+            case
+                when days.business_date = calendar.customer_segment_date then days.aum_cny
+                else 0
+            end
         ) as aum_cny,
         sum(days.aum_cny) as aum_balance_days_cny
     from weighted_days as days

@@ -60,7 +60,8 @@ successors as (
     where measure_date = {{ as_of_date() }}
 ),
 
--- The successor of a merge takes the best tier of those merged, of equal ones the least in grace, the longest held.
+-- The successor of a merge takes the best tier of those merged, of equal ones the least in grace,
+-- the longest held.
 ranked_evaluations as (
     select
         evaluations.scheme_code,
@@ -75,7 +76,9 @@ ranked_evaluations as (
         evaluations.valid_from,
         evaluations.policy_version,
         row_number() over (
-            partition by evaluations.scheme_code, coalesce(successors.new_customer_id, evaluations.customer_id)
+            partition by
+                evaluations.scheme_code,
+                coalesce(successors.new_customer_id, evaluations.customer_id)
             order by
                 evaluations.tier_rank desc,
                 evaluations.grace_months_below asc,
@@ -86,7 +89,8 @@ ranked_evaluations as (
     left join successors on evaluations.customer_id = successors.old_customer_id
 ),
 
--- A tier keeps the name of the policy version that gave it, also when bands of a newer one are in force.
+-- A tier keeps the name of the policy version that gave it, also when bands of a newer one are in
+-- force.
 official as (
     select
         ranked.scheme_code,
@@ -252,10 +256,12 @@ final as (
         joined.scheme_code,
         joined.tier_code,
         case
-            when joined.official_band_rank > 0 then joined.official_band_rank else tier_labels.tier_rank
+            when joined.official_band_rank > 0 then joined.official_band_rank
+            else tier_labels.tier_rank
         end as tier_rank,
         case
-            when joined.official_band_rank > 0 then joined.official_label_zh else tier_labels.label_zh
+            when joined.official_band_rank > 0 then joined.official_label_zh
+            else tier_labels.label_zh
         end as label_zh,
         joined.measure_code,
         joined.measure_value,
@@ -281,7 +287,8 @@ final as (
             else coalesce(joined.official_valid_from, {{ date_literal(plan()['first_date']) }})
         end as valid_from,
         case
-            when joined.official_band_rank > 0 then joined.official_policy_version else joined.policy_version
+            when joined.official_band_rank > 0 then joined.official_policy_version
+            else joined.policy_version
         end as policy_version,
         joined.evaluation_date,
         joined.evaluated_measure_value,

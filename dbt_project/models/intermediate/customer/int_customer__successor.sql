@@ -20,7 +20,8 @@ known_merges as (
         measure_dates.measure_date,
         merged.old_customer_id,
         max_by(
-            merged.new_customer_id, cast(merged.merged_date as {{ dbt.type_string() }}) || merged.merge_id
+            merged.new_customer_id,
+            cast(merged.merged_date as {{ dbt.type_string() }}) || merged.merge_id
         ) as new_customer_id
     from measure_dates
     inner join customer_merges as merged

@@ -1,0 +1,262 @@
+"""Every check of the audit is silent on a healthy warehouse and speaks up on the defect it is there for."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from orchestration.lib import audit
+from orchestration.lib.contracts import load_contracts
+from orchestration.lib.ledger import Batch, Ledger
+from tests.conftest import AS_OF_DATE, BuiltHome
+
+TODAY = f"date '{AS_OF_DATE}'"
+LEG_DAY = "intermediate.int_assets__leg_day"
+
+# Singular test -> SQL defects, each of which it has to find. Key tests are damaged by their own columns below.
+DEFECTS: dict[str, list[str]] = {
+    "assert_accounts_agree_with_products": [
+        f"update core.fct_account_balance set value_cny = value_cny + 0.01 where rowid = "
+        f"(select min(rowid) from core.fct_account_balance where as_of_date = {TODAY})",
+        f"delete from core.fct_customer_product_balance where as_of_date = {TODAY} and product_code = '_custody_margin'",
+    ],
+    "assert_orphan_customers_are_few": ["delete from core.dim_customer"],
+    "assert_orphan_branches_are_few": ["delete from core.dim_branch where branch_id != 'unknown_branch'"],
+    "assert_owners_add_up_to_account": [
+        f"update {LEG_DAY} set value_cny = value_cny + 0.01 where rowid = "
+        f"(select min(rowid) from {LEG_DAY} where account_kind = 'deposit' and business_date = {TODAY})",
+        f"delete from {LEG_DAY} where rowid = "
+        f"(select min(rowid) from {LEG_DAY} where account_kind = 'deposit' and business_date = {TODAY})",
+    ],
+    "assert_mart_keeps_all_assets": [
+        "delete from assets.customer_assets where customer_id = "
+        "(select max_by(customer_id, aum_cny) from assets.customer_assets)",
+    ],
+    "assert_customer_totals_agree_with_products": [
+        f"update core.fct_customer_measure set aum_cny = aum_cny + 0.01 where customer_id = "
+        f"(select min(customer_id) from core.fct_customer_measure) and measure_date = {TODAY}",
+        f"delete from core.fct_customer_balance where as_of_date = {TODAY}",
+    ],
+    "assert_leg_values_are_known": [
+        f"update {LEG_DAY} set value_cny = null where rowid = (select min(rowid) from {LEG_DAY})",
+        f"update {LEG_DAY} set balance = null where rowid = (select min(rowid) from {LEG_DAY})",
+    ],
+    "assert_state_ends_on_as_of_date": [
+        f"delete from core.fct_account_balance where as_of_date = {TODAY}",
+        f"update core.fct_account_balance set as_of_date = {TODAY} + 1 where as_of_date = {TODAY}",
+    ],
+    "assert_products_are_known": [
+        f"update {LEG_DAY} set product_family = 'unknown_family' where rowid = "
+        f"(select min(rowid) from {LEG_DAY} where business_date = {TODAY})",
+    ],
+    "assert_merge_chains_end": [
+        f"insert into intermediate.int_customer__successor values ({TODAY}, 'a', 'b'), ({TODAY}, 'b', 'a')",
+    ],
+    "assert_shares_add_up_to_one": [
+        "create table owners as select * from raw.core_banking__account_owners; "
+        "drop view raw.core_banking__account_owners; "
+        "create table raw.core_banking__account_owners as "
+        "select * replace (cast(share + 0.01 as decimal(18, 8)) as share) from owners",
+        "create table owners as select * from raw.core_banking__account_owners; "
+        "drop view raw.core_banking__account_owners; "
+        "create table raw.core_banking__account_owners as select * from owners where owner_role = 'primary'",
+    ],
+    "assert_books_agree": [
+        "update audit.recon_gl_balance set status = 'break' where rowid = "
+        "(select min(rowid) from audit.recon_gl_balance)",
+    ],
+    "assert_every_measure_has_one_band": [
+        "create table bands as select * from policy.tier_band; drop view policy.tier_band; "
+        "create table policy.tier_band as select * from bands where tier_rank != 0",
+        "create table bands as select * from policy.tier_band; drop view policy.tier_band; "
+        "create table policy.tier_band as select * from bands union all select * from bands where tier_rank = 0",
+    ],
+    "assert_scope_and_tier_agree": [
+        "delete from tiering.customer_tier where tier_rank > 0",
+        "update assets.customer_assets set is_in_scope = not is_in_scope where customer_id = "
+        "(select min(customer_id) from assets.customer_assets)",
+        "update assets.customer_assets set entry_doors = null where is_in_scope",
+    ],
+}
+
+
+def data_tests(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {n["name"]: n for n in manifest["nodes"].values() if n["resource_type"] == "test"}
+
+
+def key_tests(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        name: node
+        for name, node in data_tests(manifest).items()
+        if (node.get("test_metadata") or {}).get("name") == "unique_combination"
+    }
+
+
+def failures(con: duckdb.DuckDBPyConnection, test: dict[str, Any]) -> int:
+    return con.execute(f"select count(*) from ({test['compiled_code']})").fetchall()[0][0]
+
+
+def test_no_data_test_finds_anything_in_a_healthy_warehouse(
+    damaged: duckdb.DuckDBPyConnection, manifest: dict[str, Any]
+) -> None:
+    assert {name for name, node in data_tests(manifest).items() if failures(damaged, node)} == set()
+
+
+def test_every_data_test_has_a_seeded_defect(manifest: dict[str, Any]) -> None:
+    assert set(data_tests(manifest)) == set(DEFECTS) | set(key_tests(manifest))
+
+
+@pytest.mark.parametrize(
+    ("name", "defect"), [pytest.param(n, d, id=f"{n}-{i}") for n, ds in DEFECTS.items() for i, d in enumerate(ds)]
+)
+def test_a_singular_test_finds_its_defect(
+    damaged: duckdb.DuckDBPyConnection, manifest: dict[str, Any], name: str, defect: str
+) -> None:
+    for statement in defect.split("; "):
+        damaged.execute(statement)
+    assert failures(damaged, data_tests(manifest)[name]) > 0
+
+
+def test_every_key_test_finds_a_row_that_occurs_twice_and_a_missing_part_of_the_key(
+    damaged: duckdb.DuckDBPyConnection, manifest: dict[str, Any]
+) -> None:
+    unseen = []
+    for name, node in key_tests(manifest).items():
+        relation = manifest["nodes"][node["attached_node"]]["relation_name"]
+        key = node["test_metadata"]["kwargs"]["columns"]
+        types = dict(damaged.execute(f"select column_name, column_type from (describe {relation})").fetchall())
+        # The date is a value of every key type, text or date, and lies in the partition that is tested.
+        values = {column: f"cast('{AS_OF_DATE}' as {types[column]})" for column in key}
+        healthy = "healthy_" + name
+        damaged.execute(f"create temp table {healthy} as select * from {relation}")
+        as_view = damaged.execute(
+            "select count(*) from duckdb_views() where schema_name || '.' || view_name = ?",
+            [".".join(part.strip('"') for part in relation.split(".")[1:])],
+        ).fetchall()[0][0]
+        damaged.execute(f"drop {'view' if as_view else 'table'} {relation}")
+        # A new table has none of the constraints that would turn the defect away.
+        damaged.execute(f"create table {relation} as select * from {healthy}")
+        row = ", ".join(f"{value} as {column}" for column, value in values.items())
+        as_of = node["test_metadata"]["kwargs"].get("as_of_column")
+        defects = {"twice": f"select {row} union all select {row}"}
+        for column in key:
+            if column != as_of:
+                part = ", ".join(f"{'null' if c == column else v} as {c}" for c, v in values.items())
+                defects[f"no {column}"] = f"select {part}"
+        for defect, rows in defects.items():
+            damaged.execute(f"insert into {relation} by name {rows}")
+            if not failures(damaged, node):
+                unseen.append((name, defect))
+            damaged.execute(f"delete from {relation}")
+    assert unseen == []
+
+
+def test_a_data_test_without_a_result_counts_as_failed(built_home: BuiltHome, tmp_path: Path) -> None:
+    results = json.loads((built_home.dbt_target / "run_results.json").read_text("utf-8"))
+    results["results"] = [r for r in results["results"] if not r["unique_id"].endswith(".assert_books_agree")]
+    (tmp_path / "run_results.json").write_text(json.dumps(results), encoding="utf-8")
+    (tmp_path / "manifest.json").write_text((built_home.dbt_target / "manifest.json").read_text("utf-8"), "utf-8")
+    blocking = [c for c in audit.dbt_checks(tmp_path) if c.blocks]
+    assert [(c.check_name, c.detail) for c in blocking] == [("dbt.assert_books_agree", "did not run")]
+
+
+Deliveries = dict[str, list[Batch]]
+
+
+@pytest.fixture
+def deliveries(built_home: BuiltHome) -> Deliveries:
+    batches: Deliveries = {}
+    for batch in sorted(Ledger(built_home.home.ledger).accepted(), key=lambda b: (b.business_date, b.sequence_no)):
+        if batch.batch_id in built_home.record.inputs:
+            batches.setdefault(batch.feed_id, []).append(batch)
+    return batches
+
+
+def drifted(con: duckdb.DuckDBPyConnection, built_home: BuiltHome, deliveries: Deliveries) -> list[str]:
+    checks = audit.drift_checks(con, built_home.home, built_home.record, load_contracts(), deliveries)
+    assert checks
+    return [c.check_name for c in checks if c.blocks]
+
+
+def unconserved(con: duckdb.DuckDBPyConnection, built_home: BuiltHome, deliveries: Deliveries) -> list[str]:
+    checks = audit.conservation_checks(con, built_home.record, load_contracts(), deliveries)
+    assert len(checks) == 4
+    return [c.check_name for c in checks if c.blocks]
+
+
+def changed_last_delivery(
+    built_home: BuiltHome, deliveries: Deliveries, feed_id: str, folder: Path, *, keep: float, renamed: float
+) -> Deliveries:
+    """The last delivery of a feed cut to a share of its rows, some of them under new keys; the rest as it was."""
+    last = deliveries[feed_id][-1]
+    table = pq.read_table(built_home.home.lake / last.path / "part.parquet", partitioning=None)
+    table = table.slice(0, int(table.num_rows * keep))
+    key = load_contracts()[feed_id].key[0]
+    new = int(table.num_rows * renamed)
+    ids = [f"new-{n}" if n < new else v for n, v in enumerate(table[key].to_pylist())]
+    table = table.set_column(table.column_names.index(key), key, [ids])
+    pq.write_table(table, folder / "part.parquet")
+    changed = dataclasses.replace(last, row_count=table.num_rows, path=str(folder))
+    return {**deliveries, feed_id: [*deliveries[feed_id][:-1], changed]}
+
+
+def test_a_healthy_day_neither_drifts_nor_loses_money(
+    damaged: duckdb.DuckDBPyConnection, built_home: BuiltHome, deliveries: Deliveries
+) -> None:
+    assert drifted(damaged, built_home, deliveries) == []
+    assert unconserved(damaged, built_home, deliveries) == []
+
+
+@pytest.mark.parametrize("feed_id", ["core_banking.deposit_accounts", "loan.loans", "card.card_accounts"])
+def test_a_truncated_but_consistent_file_drifts_in_rows_and_keys(
+    damaged: duckdb.DuckDBPyConnection, built_home: BuiltHome, deliveries: Deliveries, tmp_path: Path, feed_id: str
+) -> None:
+    cut = changed_last_delivery(built_home, deliveries, feed_id, tmp_path, keep=0.4, renamed=0)
+    assert drifted(damaged, built_home, cut) == [f"drift.rows.{feed_id}", f"drift.keys.{feed_id}"]
+
+
+def test_as_many_rows_under_other_keys_drift_in_keys_alone(
+    damaged: duckdb.DuckDBPyConnection, built_home: BuiltHome, deliveries: Deliveries, tmp_path: Path
+) -> None:
+    feed_id = "core_banking.deposit_accounts"
+    renamed = changed_last_delivery(built_home, deliveries, feed_id, tmp_path, keep=1, renamed=0.6)
+    assert drifted(damaged, built_home, renamed) == [f"drift.keys.{feed_id}"]
+
+
+def test_money_that_moves_from_a_branch_to_another_overnight_drifts(
+    damaged: duckdb.DuckDBPyConnection, built_home: BuiltHome, deliveries: Deliveries
+) -> None:
+    damaged.execute(
+        "update core.fct_branch_balance_day set balance_cny = balance_cny + 900000000 "
+        f"where business_date = {TODAY} and product_family = 'deposit'"
+    )
+    assert drifted(damaged, built_home, deliveries) == ["drift.money.core_banking.deposit_accounts"]
+
+
+@pytest.mark.parametrize(
+    ("feed_id", "kind"),
+    [
+        ("core_banking.deposit_accounts", "deposit"),
+        ("loan.loans", "loan"),
+        ("card.card_accounts", "card"),
+        ("brokerage.custody_accounts", "custody_margin"),
+    ],
+)
+@pytest.mark.parametrize("defect", ["delete from {legs}", "update {legs} set currency = 'XTS'"])
+def test_a_leg_that_is_lost_or_changes_its_currency_breaks_conservation(
+    damaged: duckdb.DuckDBPyConnection,
+    built_home: BuiltHome,
+    deliveries: Deliveries,
+    feed_id: str,
+    kind: str,
+    defect: str,
+) -> None:
+    one_leg = f"(select min(rowid) from {LEG_DAY} where account_kind = '{kind}' and business_date = {TODAY} and balance != 0)"
+    damaged.execute(defect.format(legs=LEG_DAY) + f" where rowid = {one_leg}")
+    assert unconserved(damaged, built_home, deliveries) == [f"conservation.{feed_id}"]

@@ -1,0 +1,423 @@
+"""Assets and tiers of a bank computed a second time: plain Python over the delivered files, day by day.
+
+No SQL and nothing of the project: numbers of the primary scheme are written out as its source words them.
+Every day is valued on its own; a window is the sum of its days; money is Decimal, rounded half up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, localcontext
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+Row = dict[str, str]
+FEN = Decimal("0.01")
+ZERO = Decimal("0.00")
+DAY = timedelta(days=1)
+
+# Lower bound in CNY, whether it belongs to the band, code, rank, label, rule, months below before a downgrade.
+BANDS = (
+    (Decimal(2_000_000), False, "private_wealth", 5, "财富私行", "A9-02", 6),
+    (Decimal(200_000), True, "wealth_manager", 4, "理财经理维护", "A9-03", 3),
+    (Decimal(100_000), True, "lobby_adopted", 3, "主任大堂领养", "A9-04", 3),
+    (Decimal(50_000), True, "staff_maintained", 2, "网点员工维护", "A9-05", 3),
+)
+NONE = ("none", 0, "未入围", "A9-01a", 0)
+GRADES = ("standard", "gold", "platinum", "diamond")
+SPEND_KINDS = {"purchase", "instalment", "refund"}
+ASSET_FAMILIES = ("deposit", "wealth", "fund", "insurance", "bond", "precious_metal", "securities", "custody_margin")
+
+
+def half_up(value: Decimal, unit: Decimal = FEN) -> Decimal:
+    return value.quantize(unit, rounding=ROUND_HALF_UP)
+
+
+def month_end(day: date) -> bool:
+    return (day + DAY).day == 1
+
+
+def band_of(measure: Decimal) -> tuple[str, int, str, str, int]:
+    for lower, is_inclusive, code, rank, label, rule, months in BANDS:
+        if measure > lower or (is_inclusive and measure == lower):
+            return code, rank, label, rule, months
+    return NONE
+
+
+def read_folder(folder: Path) -> list[Row]:
+    """Rows of a delivery as text; empty cells are empty strings."""
+    manifest = json.loads((folder / "_manifest.json").read_text("utf-8"))
+    frames = []
+    for entry in manifest["files"]:
+        path = folder / entry["name"]
+        if path.suffix == ".parquet":
+            frame = pd.read_parquet(path)
+            frames.append(frame.astype(object).where(frame.notna(), "").astype(str))
+        elif path.suffix == ".xlsx":
+            frames.append(pd.read_excel(path, dtype=str, keep_default_na=False))
+        else:
+            frames.append(pd.read_csv(path, dtype=str, keep_default_na=False))
+    return [row for frame in frames for row in frame.to_dict("records")]
+
+
+@dataclass
+class Archive:
+    """Deliveries of a landing root, one per feed and day."""
+
+    root: Path
+
+    def days(self, feed: str) -> list[date]:
+        folder = self.root / feed
+        return sorted(date.fromisoformat(p.name) for p in folder.iterdir()) if folder.is_dir() else []
+
+    @cache  # noqa: B019
+    def rows(self, feed: str, day: date) -> list[Row]:
+        return read_folder(self.root / feed / day.isoformat())
+
+    def in_force(self, feed: str, day: date) -> list[Row]:
+        """The state that holds on a day: the newest delivery up to it."""
+        known = [d for d in self.days(feed) if d <= day]
+        return self.rows(feed, known[-1]) if known else []
+
+    def events(self, feed: str, through: date) -> Iterator[tuple[date, Row]]:
+        for day in self.days(feed):
+            if day <= through:
+                yield from ((day, row) for row in self.rows(feed, day))
+
+    def customers(self, day: date) -> dict[str, Row]:
+        """Master data on a day: full deliveries replace all, deltas single customers."""
+        state: dict[str, Row] = {}
+        for delivered in self.days("core_banking/customers"):
+            if delivered > day:
+                break
+            folder = self.root / "core_banking/customers" / delivered.isoformat()
+            if json.loads((folder / "_manifest.json").read_text("utf-8"))["mode"] == "full":
+                state = {}
+            for row in self.rows("core_banking/customers", delivered):
+                if row.get("is_deleted") == "true":
+                    state.pop(row["customer_id"], None)
+                else:
+                    state[row["customer_id"]] = row
+        return state
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+@dataclass
+class Day:
+    """Values of one day by customer as the systems knew them on it: per family, and what doors look at."""
+
+    families: dict[str, dict[str, Decimal]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(Decimal)))
+    products: dict[str, dict[str, Decimal]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(Decimal)))
+    doors: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def aum(self, customer: str) -> Decimal:
+        families = self.families.get(customer, {})
+        return sum((families.get(family, ZERO) for family in ASSET_FAMILIES), ZERO)
+
+
+class Oracle:
+    """All days of a bank from its first delivery through ``as_of``."""
+
+    def __init__(self, root: Path, first: date, as_of: date) -> None:
+        self.archive = Archive(root)
+        self.first, self.as_of = first, as_of
+        self.rates: dict[str, Decimal] = {}
+        self.prices: dict[str, tuple[str, Decimal]] = {}
+        self.spend: dict[date, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+        self.opening: dict[str, Decimal] = defaultdict(Decimal)
+        for _, row in self.archive.events("core_banking/opening_balance_days", first):
+            assert row["as_of_date"] == (first - DAY).isoformat()
+            self.opening[row["customer_id"]] += Decimal(row["balance_days"])
+        self.days: dict[date, Day] = {}
+        with localcontext() as context:
+            context.prec = 60
+            day = first
+            while day <= as_of:
+                self.days[day] = self._value(day)
+                day += DAY
+
+    # --- one day -------------------------------------------------------------------------------
+
+    def _value(self, day: date) -> Day:
+        archive = self.archive
+        if day in archive.days("market/fx_rates"):
+            self.rates |= {r["currency"]: Decimal(r["rate_cny"]) for r in archive.rows("market/fx_rates", day)}
+        self.rates["CNY"] = Decimal(1)
+        if day in archive.days("market/instrument_prices"):
+            for row in archive.rows("market/instrument_prices", day):
+                self.prices[row["instrument_id"]] = (row["currency"], Decimal(row["price"]))
+        family = {r["product_code"]: r["product_family"] for r in archive.in_force("reference/products", day)}
+        value = Day()
+        for customer, product, kind, amount in self._positions(day):
+            value.families[customer][kind or family[product]] += amount
+            value.products[customer][product] += amount
+        self._spend(day)
+        for customer in list(value.families):
+            if value.families[customer].get("loan", ZERO) >= 300_000:
+                value.doors[customer].add("A9-01c")
+            if value.families[customer].get("custody_margin", ZERO) >= 10_000:
+                value.doors[customer].add("A9-01d")
+        for row in archive.in_force("card/card_accounts", day):
+            if row["status"] != "closed" and GRADES.index(row["card_grade"]) >= GRADES.index("gold"):
+                value.doors[row["customer_id"]].add("A9-01e")
+        for customer, spent in self.spend_365d(day).items():
+            if spent >= 50_000:
+                value.doors[customer].add("A9-01b")
+        return value
+
+    def _positions(self, day: date) -> Iterator[tuple[str, str, str, Decimal]]:
+        """(customer, product, family when the product does not say it, value in CNY)."""
+        archive = self.archive
+        owners = defaultdict(list)
+        for row in archive.in_force("core_banking/account_owners", day):
+            owners[row["account_id"]].append(row)
+        for row in archive.in_force("core_banking/deposit_accounts", day):
+            amount = half_up(Decimal(row["balance"]) * self.rates[row["currency"]])
+            holders = sorted(owners[row["account_id"]], key=lambda o: (o["owner_role"] != "primary", o["customer_id"]))
+            rest = amount
+            for owner in holders[1:]:
+                part = (amount * Decimal(owner["share"])).quantize(FEN, rounding=ROUND_DOWN)
+                rest -= part
+                yield owner["customer_id"], row["product_code"], "", part
+            yield holders[0]["customer_id"] if holders else row["customer_id"], row["product_code"], "", rest
+        for row in archive.in_force("loan/loans", day):
+            amount = half_up(Decimal(row["outstanding_balance"]) * self.rates[row["currency"]])
+            yield row["customer_id"], row["product_code"], "", amount
+        for row in archive.in_force("card/card_accounts", day):
+            amount = half_up(Decimal(row["outstanding_balance"]) * self.rates[row["currency"]])
+            yield row["customer_id"], row["product_code"], "", amount
+        custody = {}
+        for row in archive.in_force("brokerage/custody_accounts", day):
+            custody[row["custody_account_id"]] = row["customer_id"]
+            amount = half_up(Decimal(row["margin_balance"]) * self.rates[row["currency"]])
+            yield row["customer_id"], "margin", "custody_margin", amount
+        for row in archive.in_force("brokerage/security_positions", day):
+            amount = half_up(Decimal(row["quantity"]) * self.unit_price(row["instrument_id"]))
+            yield custody[row["custody_account_id"]], "security", "securities", amount
+        for row in archive.in_force("wealth/wealth_holdings", day):
+            if row["instrument_id"]:
+                amount = half_up(Decimal(row["units"]) * self.unit_price(row["instrument_id"]))
+            else:
+                amount = half_up(half_up(Decimal(row["units"])) * self.rates[row["currency"]])
+            yield row["customer_id"], row["product_code"], "", amount
+
+    def unit_price(self, instrument: str) -> Decimal:
+        currency, price = self.prices[instrument]
+        return half_up(price * self.rates[currency], Decimal("0.00000001"))
+
+    def _spend(self, day: date) -> None:
+        cards = {
+            row["card_id"]: row["customer_id"]
+            for row in self.archive.in_force("card/card_accounts", day)
+            if row["card_kind"] == "credit"
+        }
+        if day in self.archive.days("card/card_transactions"):
+            for row in self.archive.rows("card/card_transactions", day):
+                if row["transaction_kind"] in SPEND_KINDS and row["card_id"] in cards:
+                    amount = half_up(Decimal(row["amount"]) * self.rates[row["currency"]])
+                    self.spend[day][cards[row["card_id"]]] += amount
+
+    def spend_365d(self, day: date) -> dict[str, Decimal]:
+        total: dict[str, Decimal] = defaultdict(Decimal)
+        for spent_on, amounts in self.spend.items():
+            if day - timedelta(days=365) < spent_on <= day:
+                for customer, amount in amounts.items():
+                    total[customer] += amount
+        return total
+
+    # --- customers over time -------------------------------------------------------------------
+
+    def successors(self, day: date) -> dict[str, str]:
+        """Merged customer -> the customer in whom he lives on, as known on a day."""
+        step = {
+            row["old_customer_id"]: row["new_customer_id"]
+            for delivered, row in self.archive.events("core_banking/customer_merges", day)
+            if delivered <= day and row["merged_date"] <= day.isoformat()
+        }
+        final = {}
+        for old in step:
+            new = step[old]
+            while new in step:
+                new = step[new]
+            final[old] = new
+        return final
+
+    def predecessors(self, day: date, customers: Iterable[str]) -> dict[str, list[str]]:
+        """Customer -> himself and everyone merged into him."""
+        members = {customer: [customer] for customer in customers}
+        for old, new in self.successors(day).items():
+            members.setdefault(new, [new]).append(old)
+        return members
+
+    def average(self, members: list[str], start: date, end: date) -> Decimal:
+        """Average AUM of calendar days start..end; before the first delivery the opening balance-days count."""
+        total = ZERO
+        if start < self.first:
+            assert start == date(self.first.year, 1, 1)
+            total += sum((self.opening.get(m, ZERO) for m in members), ZERO)
+        day = max(start, self.first)
+        while day <= end:
+            total += sum((self.days[day].aum(m) for m in members), ZERO)
+            day += DAY
+        with localcontext() as context:
+            context.prec = 60
+            return half_up(total / ((end - start).days + 1))
+
+    def averages(self, members: list[str], day: date) -> dict[str, Decimal]:
+        return {
+            "aum_month_avg_cny": self.average(members, day.replace(day=1), day),
+            "aum_quarter_avg_cny": self.average(members, date(day.year, (day.month - 1) // 3 * 3 + 1, 1), day),
+            "aum_year_avg_cny": self.average(members, date(day.year, 1, 1), day),
+        }
+
+    def known_customers(self, day: date) -> set[str]:
+        """Everyone who ever had a position or opening balance-days up to a day, merged ones left out."""
+        known = set(self.opening)
+        for valued, value in self.days.items():
+            if valued <= day:
+                known |= set(value.families)
+        return {self.successors(day).get(c, c) for c in known}
+
+    # --- marts ---------------------------------------------------------------------------------
+
+    def monthly(self) -> dict[tuple[date, str], dict[str, Decimal]]:
+        """assets.customer_assets_monthly."""
+        rows = {}
+        for day in filter(month_end, self.days):
+            for customer, members in self.predecessors(day, self.known_customers(day)).items():
+                averages = self.averages(members, day)
+                averages.pop("aum_year_avg_cny")
+                rows[day, customer] = {"aum_cny": sum((self.days[day].aum(m) for m in members), ZERO), **averages}
+        return rows
+
+    def customer_assets(self) -> dict[str, dict[str, object]]:
+        """assets.customer_assets, without households."""
+        day, value = self.as_of, self.days[self.as_of]
+        successors = self.successors(day)
+        branches = {r["branch_id"]: r["successor_branch_id"] for r in self.archive.in_force("reference/branches", day)}
+        family = {r["product_code"]: r["product_family"] for r in self.archive.in_force("reference/products", day)}
+        family |= {"margin": "brokerage", "security": "securities"}
+        spend, tiers, rows = self.spend_365d(day), self.tiers(), {}
+        grades: dict[str, set[str]] = defaultdict(set)
+        for card in self.archive.in_force("card/card_accounts", day):
+            if card["status"] != "closed":
+                grades[card["customer_id"]].add(card["card_grade"])
+        master = {c: row for c, row in self.archive.customers(day).items() if c not in successors}
+        for customer, members in self.predecessors(day, master).items():
+            branch = master[customer]["home_branch_id"]
+            while branches.get(branch):
+                branch = branches[branch]
+            held: dict[str, Decimal] = defaultdict(Decimal)
+            for member in members:
+                for name, amount in value.families.get(member, {}).items():
+                    held[name] += amount
+            own_grades = [g for m in members for g in grades[m]]
+            tier = tiers.get(customer, {})
+            rows[customer] = {
+                "as_of_date": day,
+                "home_branch_id": branch,
+                "is_partial_window": False,
+                "aum_cny": sum((value.aum(m) for m in members), ZERO),
+                **self.averages(members, day),
+                **{f"{name}_cny": held[name] for name in ASSET_FAMILIES},
+                "loan_balance_cny": held["loan"],
+                "card_spend_365d_cny": sum((spend.get(m, ZERO) for m in members), ZERO),
+                "highest_card_grade": max(own_grades, key=GRADES.index) if own_grades else None,
+                "product_family_count": len(
+                    {family[p] for m in members for p, amount in value.products.get(m, {}).items() if amount}
+                ),
+                "is_in_scope": tier.get("tier_rank", 0) > 0,
+                "entry_doors": tier.get("entry_doors"),
+            }
+        return rows
+
+    def evaluations(self) -> dict[str, dict[str, object]]:
+        """The official band of everyone who ever had one, after the last month end before as_of."""
+        state: dict[str, dict[str, object]] = {}
+        for day in filter(month_end, self.days):
+            if day.replace(day=1) < self.first or day >= self.as_of:
+                continue
+            successors = self.successors(day)
+            inherited: dict[str, dict[str, object]] = {}
+            for customer, earlier in state.items():
+                heir = successors.get(customer, customer)
+                if heir not in inherited or earlier["rank"] > inherited[heir]["rank"]:
+                    inherited[heir] = earlier
+            state = {}
+            for customer, members in self.predecessors(day, self.known_customers(day)).items():
+                measure = self.averages(members, day)["aum_month_avg_cny"]
+                code, rank, _, rule, months = band_of(measure)
+                before = inherited.get(customer)
+                if before is None and rank == 0:
+                    continue
+                new = {"code": code, "rank": rank, "rule": rule, "months": months, "below": 0, "by": "individual"}
+                new |= {"measure": measure, "evaluated": day, "valid_from": day + DAY}
+                if before is not None and before["code"] == code:
+                    new["valid_from"] = before["valid_from"]
+                elif before is not None and rank < before["rank"] and before["below"] + 1 < before["months"]:
+                    kept = {k: before[k] for k in ("code", "rank", "rule", "months", "valid_from")}
+                    new |= {**kept, "below": before["below"] + 1, "by": "grace"}
+                state[customer] = new
+        return state
+
+    def tiers(self) -> dict[str, dict[str, object]]:
+        """tiering.customer_tier of the primary scheme, and the open doors of each customer."""
+        day = self.as_of
+        successors = self.successors(day)
+        official: dict[str, dict[str, object]] = {}
+        for customer, band in self.evaluations().items():
+            heir = successors.get(customer, customer)
+            if heir not in official or band["rank"] > official[heir]["rank"]:
+                official[heir] = band
+        doors: dict[str, dict[str, date]] = defaultdict(dict)
+        for customer, rules in self.days[day].doors.items():
+            for rule in rules:
+                since = day
+                while since > self.first and rule in self.days[since - DAY].doors[customer]:
+                    since -= DAY
+                heir = successors.get(customer, customer)
+                doors[heir][rule] = min(since, doors[heir].get(rule, since))
+        labels = {code: (rank, label) for _, _, code, rank, label, _, _ in BANDS}
+        labels |= {"special_entry": (1, "特别准入"), "none": (0, "未入围")}
+        rows = {}
+        everyone = self.known_customers(day) | set(doors)
+        for customer, members in self.predecessors(day, everyone).items():
+            measure = self.averages(members, day)["aum_month_avg_cny"]
+            indicative, indicative_rank, _, _, _ = band_of(measure)
+            band, opened = official.get(customer), doors.get(customer, {})
+            has_band = band is not None and band["rank"] > 0
+            if not has_band and not indicative_rank and not opened:
+                continue
+            if has_band:
+                code, by, rule, valid_from = band["code"], band["by"], band["rule"], band["valid_from"]
+            elif opened:
+                code, by, rule = "special_entry", "entry_door", min(opened)
+                valid_from = max(min(opened.values()), band["valid_from"] if band else date.min)
+            else:
+                code, by, rule = "none", "individual", "A9-01a"
+                valid_from = band["valid_from"] if band else self.first
+            rows[customer] = {
+                "as_of_date": day,
+                "tier_code": code,
+                "tier_rank": labels[code][0],
+                "label_zh": labels[code][1],
+                "measure_code": "aum_month_avg_cny",
+                "measure_value": measure,
+                "indicative_tier_code": "special_entry" if opened and not indicative_rank else indicative,
+                "grace_months_below": band["below"] if band else 0,
+                "decided_by": by,
+                "rule_id": rule,
+                "valid_from": valid_from,
+                "evaluation_date": band["evaluated"] if band else None,
+                "evaluated_measure_value": band["measure"] if band else None,
+                "entry_doors": ",".join((["A9-01a"] if has_band else []) + sorted(opened)) or None,
+            }
+        return rows
