@@ -76,6 +76,7 @@ check-fast: $(STAMP)
 
 check: check-fast ## Run every static check
 	$(BIN)/mypy
+	$(BIN)/tierhouse docs --check
 	$(BIN)/sqlfluff lint dbt_project --disable-progress-bar
 	$(DBT) --quiet parse $(DBT_DIRS)
 	$(BIN)/dagster definitions validate -w workspace.yaml

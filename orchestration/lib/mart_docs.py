@@ -58,7 +58,7 @@ _QUALITY = {
         {
             "build_id": "The build.",
             "as_of_date": "Business date of the build.",
-            "check_name": "dbt., gx., drift. or conservation. and what is checked.",
+            "check_name": "dbt., gx., drift., conservation. or arrival. and what is checked.",
             "severity": "block or warn.",
             "status": "pass, fail, warn or overridden.",
             "failed_count": "Rows or cells that failed.",
