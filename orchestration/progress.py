@@ -24,8 +24,8 @@ class _ProgressHandler(logging.Handler):
         event = meta.get("dagster_event")
         if event is None:
             text = meta.get("orig_message", record.getMessage())
-            # dagster-dbt logs a line per test; ours carry the mark.
-            if text.startswith(MARK) or record.levelno >= logging.ERROR:
+            # Dagster and dagster-dbt log much more; what is meant for a terminal carries the mark.
+            if text.startswith(MARK):
                 print(f"    {text}", file=_terminal, flush=True)
         elif event.event_type_value in _SHOWN_EVENTS and event.step_key:
             line = f"  {event.step_key} {_SHOWN_EVENTS[event.event_type_value]}"
@@ -35,7 +35,7 @@ class _ProgressHandler(logging.Handler):
 @dg.logger(config_schema=None, description="Short progress lines on the terminal.")
 def progress_logger(init_context: dg.InitLoggerContext) -> logging.Logger:
     log = logging.getLogger("tierhouse.progress")
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.DEBUG)  # step events are debug records
     log.handlers = [_ProgressHandler()]
     log.propagate = False
     return log

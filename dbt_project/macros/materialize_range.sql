@@ -11,6 +11,7 @@
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {% do run_query("set force_compression = 'auto'") %}
 
     {% if existing is none %}
         {% call statement('main') -%}
@@ -34,6 +35,7 @@
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
+    {% do run_query("set force_compression = 'uncompressed'") %}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}

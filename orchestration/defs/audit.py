@@ -51,12 +51,5 @@ def verdict(context: dg.AssetExecutionContext, session: BuildSession) -> dg.Mate
     result = audit(session.home, build_id, load_contracts(), session.home.root / "dbt_target")
     metadata = verdict_metadata(session.home, result)
     if not result.is_passed:
-        lines = [
-            f"{c.check_name}: {c.failed_count} failed, owner {c.owner}. {c.detail}" for c in result.checks if c.blocks
-        ]
-        raise dg.Failure(
-            "the audit stopped this build; readers stay on the last version. " + " | ".join(lines),
-            metadata=metadata,
-            allow_retries=False,
-        )
+        raise dg.Failure(result.reasons(), metadata=metadata, allow_retries=False)
     return dg.MaterializeResult(metadata=metadata)

@@ -80,7 +80,7 @@ def land_deliveries(context: dg.AssetExecutionContext, session: BuildSession) ->
         progress=lambda text: context.log.info(MARK + text),
     )
     for batch in report.rejected:
-        context.log.error(f"rejected {batch.batch_id}: {batch.reason}")
+        context.log.error(f"{MARK}rejected {batch.batch_id}: {batch.reason}")
     context.log.info(
         f"{MARK}{len(report.accepted)} deliveries accepted, {len(report.rejected)} rejected, {report.unchanged} known"
     )

@@ -12,10 +12,13 @@ from orchestration.defs.landing import raw_key
 from orchestration.defs.partitions import BUSINESS_DATES, ONE_RUN, STRICT_TAG, WRITER_POOL
 from orchestration.defs.session import BuildSession
 from orchestration.lib import fault
+from orchestration.lib.audit import audit
 from orchestration.lib.build import (
     AFTER_MODELS,
     dbt_environment,
     environment,
+    forget_results,
+    has_results,
     prepare_chunk,
     start_build,
 )
@@ -130,5 +133,14 @@ def build_warehouse(context: dg.AssetExecutionContext, session: BuildSession, db
             if number < len(plan.chunks):
                 dbt.cli(["run"], target_path=target, manifest=dbt_project.manifest_path).wait()
             else:
-                yield from dbt.cli(["build", *_EXCLUDED], context=context, target_path=target).stream()
+                forget_results(target)
+                invocation = dbt.cli(["build", *_EXCLUDED], context=context, target_path=target, raise_on_error=False)
+                yield from invocation.stream()
     fault.point(AFTER_MODELS)
+    error = invocation.get_error()
+    if error is not None:
+        # A failing test stops all that comes after it, so the verdict that names it is written here.
+        if not has_results(target):
+            raise error
+        verdict = audit(home, plan.build_id, contracts, target)
+        raise dg.Failure(verdict.reasons(), allow_retries=False)

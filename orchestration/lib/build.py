@@ -134,6 +134,16 @@ def environment(variables: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def forget_results(target: Path) -> None:
+    """Remove the results of the last dbt call: the audit must not take them for those of the next."""
+    (target / "run_results.json").unlink(missing_ok=True)
+
+
+def has_results(target: Path) -> bool:
+    """Whether dbt got as far as running nodes; it has no results when the project does not compile."""
+    return (target / "run_results.json").exists()
+
+
 def run_dbt(home: Home, plan: BuildPlan, chunk: Chunk, arguments: list[str]) -> Path:
     """Run dbt in this process (no CLI start-up); returns the folder of its run_results.json.
 
@@ -143,6 +153,7 @@ def run_dbt(home: Home, plan: BuildPlan, chunk: Chunk, arguments: list[str]) -> 
     from dbt.cli.main import dbtRunner
 
     target = home.root / "dbt_target"
+    forget_results(target)
     with environment(dbt_environment(home, plan, chunk)):
         try:
             result = dbtRunner().invoke(

@@ -224,9 +224,9 @@ def plan_build(
 ) -> BuildPlan | None:
     """Plan the next build up to ``through``, or None when nothing is new.
 
-    ``batches``: the whole ledger; the rejected ones are named as reasons. ``kept_dates``: dates of account state in the warehouse. Raises MissingFeed when the next day has begun
-    to arrive, lacks a compulsory feed and nothing can be built before it; strictly, when any day up to
-    ``through`` lacks one.
+    ``batches``: the whole ledger; the rejected ones are named as reasons. ``kept_dates``: dates of account
+    state in the warehouse. Raises MissingFeed when the next day has begun to arrive, lacks a compulsory feed
+    and nothing can be built before it; strictly, when any day up to ``through`` lacks one.
     """
     published = journal.last_published()
     published_as_of = date.fromisoformat(published["as_of_date"]) if published else None
