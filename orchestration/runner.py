@@ -7,6 +7,7 @@ import sys
 from datetime import date
 
 import dagster as dg
+from dagster._utils.error import SerializableErrorInfo
 
 from orchestration.lib.dagster_home import prepare_dagster_home
 from orchestration.lib.home import Home
@@ -51,12 +52,20 @@ def run_daily_build(home: Home, last: date, *, is_strict: bool) -> str:
         for event in result.all_events
         if event.event_type_value == "STEP_FAILURE" and event.step_failure_data.error
     ]
+    if not failures:  # no step began: the deployment is held by another run, or cannot be used
+        failures = [
+            event.job_failure_data.error
+            for event in result.all_events
+            if event.event_type_value == "PIPELINE_FAILURE" and event.job_failure_data.error
+        ]
     reasons = [_reason(error) for error in failures]
     return "; ".join(r for r in reasons if r) or f"the run failed; see {log_file}"
 
 
-def _reason(error: object) -> str:
-    """The first cause of a step failure, in its own words."""
-    while getattr(error, "cause", None) is not None:
-        error = error.cause  # type: ignore[attr-defined]
-    return str(getattr(error, "message", error)).strip()
+def _reason(error: SerializableErrorInfo) -> str:
+    """What the run said on purpose (a Failure), else the first cause of it, in its own words."""
+    chain = [error]
+    while (cause := chain[-1].cause) is not None:
+        chain.append(cause)
+    said = [link for link in chain if link.cls_name == "Failure"] or chain[-1:]
+    return said[0].message.strip().removeprefix("dagster._core.definitions.events.Failure: ")

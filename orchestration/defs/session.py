@@ -20,7 +20,7 @@ from orchestration.lib.planning import BuildPlan
 class BuildSession(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Home and landing folder of the deployment (``TIERHOUSE_HOME``, ``TIERHOUSE_LANDING``).
 
-    Entering it takes the build lock for the whole run; a run that finds another at work fails at once
+    A run that enters it takes the build lock to its end; a run that finds another at work fails at once
     and says who holds it.
     """
 
@@ -57,6 +57,9 @@ class BuildSession(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[BuildSession]:
+        if context.run is None:  # a schedule or sensor looks on: it must neither wait for a build nor hold one up
+            yield self
+            return
         try:
             with build_lock(self.home, float(os.environ.get("TIERHOUSE_WAIT", "0"))):
                 yield self

@@ -26,8 +26,13 @@ CUSTOMER_DAYS_KEPT = 40
 CARD_SPEND_DAYS_KEPT = 366
 # One dbt call takes at most this many account-days: 20 million took 1.9 GB at the widest model (leg day).
 ACCOUNT_DAYS_PER_ADVANCE = 20_000_000
-# Event feeds of which every batch so far is read: few rows, and old ones still hold.
-WHOLE_HISTORY_FEEDS = ("core_banking.customer_merges", "core_banking.opening_balance_days")
+# Feeds of which every batch so far is read: few rows, and old ones still hold. A product that was retired keeps
+# its family and weight in the windows that are open.
+WHOLE_HISTORY_FEEDS = (
+    "core_banking.customer_merges",
+    "core_banking.opening_balance_days",
+    "reference.products",
+)
 
 
 class MissingFeed(RuntimeError):

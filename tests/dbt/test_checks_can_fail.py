@@ -19,68 +19,70 @@ from tests.conftest import AS_OF_DATE, BuiltHome
 TODAY = f"date '{AS_OF_DATE}'"
 LEG_DAY = "intermediate.int_assets__leg_day"
 
+
+def first(relation: str, condition: str = "true") -> str:
+    """Picks one row of a table."""
+    return f"rowid = (select min(rowid) from {relation} where {condition})"
+
+
+def rewritten(view: str, query: str) -> str:
+    """Puts a table in the place of a view; the query reads the view's rows as ``kept``."""
+    return f"create table kept as select * from {view}; drop view {view}; create table {view} as {query}"
+
+
+DEPOSIT_LEG = first(LEG_DAY, f"account_kind = 'deposit' and business_date = {TODAY}")
+OWNERS = "raw.core_banking__account_owners"
 # Singular test -> SQL defects, each of which it has to find. Key tests are damaged by their own columns below.
 DEFECTS: dict[str, list[str]] = {
     "assert_accounts_agree_with_products": [
-        f"update core.fct_account_balance set value_cny = value_cny + 0.01 where rowid = "
-        f"(select min(rowid) from core.fct_account_balance where as_of_date = {TODAY})",
-        f"delete from core.fct_customer_product_balance where as_of_date = {TODAY} and product_code = '_custody_margin'",
+        (
+            "update core.fct_account_balance set value_cny = value_cny + 0.01 "
+            f"where {first('core.fct_account_balance', f'as_of_date = {TODAY}')}"
+        ),
+        f"delete from core.fct_customer_product_balance where as_of_date = {TODAY} and value_cny != 0",
     ],
     "assert_orphan_customers_are_few": ["delete from core.dim_customer"],
     "assert_orphan_branches_are_few": ["delete from core.dim_branch where branch_id != 'unknown_branch'"],
     "assert_owners_add_up_to_account": [
-        f"update {LEG_DAY} set value_cny = value_cny + 0.01 where rowid = "
-        f"(select min(rowid) from {LEG_DAY} where account_kind = 'deposit' and business_date = {TODAY})",
-        f"delete from {LEG_DAY} where rowid = "
-        f"(select min(rowid) from {LEG_DAY} where account_kind = 'deposit' and business_date = {TODAY})",
+        f"update {LEG_DAY} set value_cny = value_cny + 0.01 where {DEPOSIT_LEG}",
+        f"delete from {LEG_DAY} where {DEPOSIT_LEG}",
     ],
     "assert_mart_keeps_all_assets": [
-        "delete from assets.customer_assets where customer_id = "
-        "(select max_by(customer_id, aum_cny) from assets.customer_assets)",
+        f"delete from assets.customer_assets where {first('assets.customer_assets', 'aum_cny != 0')}"
     ],
     "assert_customer_totals_agree_with_products": [
-        f"update core.fct_customer_measure set aum_cny = aum_cny + 0.01 where customer_id = "
-        f"(select min(customer_id) from core.fct_customer_measure) and measure_date = {TODAY}",
+        (
+            "update core.fct_customer_measure set aum_cny = aum_cny + 0.01 "
+            f"where {first('core.fct_customer_measure', f'measure_date = {TODAY}')}"
+        ),
         f"delete from core.fct_customer_balance where as_of_date = {TODAY}",
     ],
     "assert_leg_values_are_known": [
-        f"update {LEG_DAY} set value_cny = null where rowid = (select min(rowid) from {LEG_DAY})",
-        f"update {LEG_DAY} set balance = null where rowid = (select min(rowid) from {LEG_DAY})",
+        f"update {LEG_DAY} set value_cny = null where {first(LEG_DAY)}",
+        f"update {LEG_DAY} set balance = null where {first(LEG_DAY)}",
     ],
     "assert_state_ends_on_as_of_date": [
         f"delete from core.fct_account_balance where as_of_date = {TODAY}",
         f"update core.fct_account_balance set as_of_date = {TODAY} + 1 where as_of_date = {TODAY}",
     ],
-    "assert_products_are_known": [
-        f"update {LEG_DAY} set product_family = 'unknown_family' where rowid = "
-        f"(select min(rowid) from {LEG_DAY} where business_date = {TODAY})",
-    ],
+    "assert_products_are_known": [f"update {LEG_DAY} set product_family = 'unknown_family' where {DEPOSIT_LEG}"],
     "assert_merge_chains_end": [
         f"insert into intermediate.int_customer__successor values ({TODAY}, 'a', 'b'), ({TODAY}, 'b', 'a')",
     ],
     "assert_shares_add_up_to_one": [
-        "create table owners as select * from raw.core_banking__account_owners; "
-        "drop view raw.core_banking__account_owners; "
-        "create table raw.core_banking__account_owners as "
-        "select * replace (cast(share + 0.01 as decimal(18, 8)) as share) from owners",
-        "create table owners as select * from raw.core_banking__account_owners; "
-        "drop view raw.core_banking__account_owners; "
-        "create table raw.core_banking__account_owners as select * from owners where owner_role = 'primary'",
+        rewritten(OWNERS, "select * replace (cast(share + 0.01 as decimal(18, 8)) as share) from kept"),
+        rewritten(OWNERS, "select * from kept where owner_role = 'primary'"),
     ],
     "assert_books_agree": [
-        "update audit.recon_gl_balance set status = 'break' where rowid = "
-        "(select min(rowid) from audit.recon_gl_balance)",
+        f"update audit.recon_gl_balance set status = 'break' where {first('audit.recon_gl_balance')}",
     ],
     "assert_every_measure_has_one_band": [
-        "create table bands as select * from policy.tier_band; drop view policy.tier_band; "
-        "create table policy.tier_band as select * from bands where tier_rank != 0",
-        "create table bands as select * from policy.tier_band; drop view policy.tier_band; "
-        "create table policy.tier_band as select * from bands union all select * from bands where tier_rank = 0",
+        rewritten("policy.tier_band", "select * from kept where tier_rank != 0"),
+        rewritten("policy.tier_band", "select * from kept union all select * from kept where tier_rank = 0"),
     ],
     "assert_scope_and_tier_agree": [
         "delete from tiering.customer_tier where tier_rank > 0",
-        "update assets.customer_assets set is_in_scope = not is_in_scope where customer_id = "
-        "(select min(customer_id) from assets.customer_assets)",
+        f"update assets.customer_assets set is_in_scope = not is_in_scope where {first('assets.customer_assets')}",
         "update assets.customer_assets set entry_doors = null where is_in_scope",
     ],
 }
@@ -180,7 +182,7 @@ def deliveries(built_home: BuiltHome) -> Deliveries:
 
 def drifted(con: duckdb.DuckDBPyConnection, built_home: BuiltHome, deliveries: Deliveries) -> list[str]:
     checks = audit.drift_checks(con, built_home.home, built_home.record, load_contracts(), deliveries)
-    assert checks
+    assert {c.check_name.split(".")[1] for c in checks} == {"rows", "keys", "money"}
     return [c.check_name for c in checks if c.blocks]
 
 
@@ -190,10 +192,10 @@ def unconserved(con: duckdb.DuckDBPyConnection, built_home: BuiltHome, deliverie
     return [c.check_name for c in checks if c.blocks]
 
 
-def changed_last_delivery(
-    built_home: BuiltHome, deliveries: Deliveries, feed_id: str, folder: Path, *, keep: float, renamed: float
+def redelivered(
+    built_home: BuiltHome, deliveries: Deliveries, feed_id: str, folder: Path, *, keep: float = 1, renamed: float = 0
 ) -> Deliveries:
-    """The last delivery of a feed cut to a share of its rows, some of them under new keys; the rest as it was."""
+    """The last delivery of a feed comes again, cut to a share of its rows, some of them under new keys."""
     last = deliveries[feed_id][-1]
     table = pq.read_table(built_home.home.lake / last.path / "part.parquet", partitioning=None)
     table = table.slice(0, int(table.num_rows * keep))
@@ -202,22 +204,29 @@ def changed_last_delivery(
     ids = [f"new-{n}" if n < new else v for n, v in enumerate(table[key].to_pylist())]
     table = table.set_column(table.column_names.index(key), key, [ids])
     pq.write_table(table, folder / "part.parquet")
-    changed = dataclasses.replace(last, row_count=table.num_rows, path=str(folder))
-    return {**deliveries, feed_id: [*deliveries[feed_id][:-1], changed]}
+    again = dataclasses.replace(
+        last,
+        batch_id=f"{feed_id}.{last.business_date}.{last.sequence_no + 1}",
+        sequence_no=last.sequence_no + 1,
+        row_count=table.num_rows,
+        path=str(folder),
+    )
+    return {**deliveries, feed_id: [*deliveries[feed_id], again]}
 
 
 def test_a_healthy_day_neither_drifts_nor_loses_money(
-    damaged: duckdb.DuckDBPyConnection, built_home: BuiltHome, deliveries: Deliveries
+    damaged: duckdb.DuckDBPyConnection, built_home: BuiltHome, deliveries: Deliveries, tmp_path: Path
 ) -> None:
-    assert drifted(damaged, built_home, deliveries) == []
+    again = redelivered(built_home, deliveries, "core_banking.deposit_accounts", tmp_path)
+    assert drifted(damaged, built_home, again) == []
     assert unconserved(damaged, built_home, deliveries) == []
 
 
-@pytest.mark.parametrize("feed_id", ["core_banking.deposit_accounts", "loan.loans", "card.card_accounts"])
+@pytest.mark.parametrize("feed_id", ["core_banking.deposit_accounts", "card.card_accounts"])
 def test_a_truncated_but_consistent_file_drifts_in_rows_and_keys(
     damaged: duckdb.DuckDBPyConnection, built_home: BuiltHome, deliveries: Deliveries, tmp_path: Path, feed_id: str
 ) -> None:
-    cut = changed_last_delivery(built_home, deliveries, feed_id, tmp_path, keep=0.4, renamed=0)
+    cut = redelivered(built_home, deliveries, feed_id, tmp_path, keep=0.4)
     assert drifted(damaged, built_home, cut) == [f"drift.rows.{feed_id}", f"drift.keys.{feed_id}"]
 
 
@@ -225,7 +234,7 @@ def test_as_many_rows_under_other_keys_drift_in_keys_alone(
     damaged: duckdb.DuckDBPyConnection, built_home: BuiltHome, deliveries: Deliveries, tmp_path: Path
 ) -> None:
     feed_id = "core_banking.deposit_accounts"
-    renamed = changed_last_delivery(built_home, deliveries, feed_id, tmp_path, keep=1, renamed=0.6)
+    renamed = redelivered(built_home, deliveries, feed_id, tmp_path, renamed=0.6)
     assert drifted(damaged, built_home, renamed) == [f"drift.keys.{feed_id}"]
 
 
@@ -257,6 +266,8 @@ def test_a_leg_that_is_lost_or_changes_its_currency_breaks_conservation(
     kind: str,
     defect: str,
 ) -> None:
-    one_leg = f"(select min(rowid) from {LEG_DAY} where account_kind = '{kind}' and business_date = {TODAY} and balance != 0)"
+    one_leg = (
+        f"(select min(rowid) from {LEG_DAY} where account_kind = '{kind}' and business_date = {TODAY} and balance != 0)"
+    )
     damaged.execute(defect.format(legs=LEG_DAY) + f" where rowid = {one_leg}")
     assert unconserved(damaged, built_home, deliveries) == [f"conservation.{feed_id}"]

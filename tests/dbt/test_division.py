@@ -31,7 +31,7 @@ def rendered(file: str, macro: str, *arguments: str) -> str:
             implementation: Callable[..., str] = getattr(scope["module"], f"duckdb__{name}")
             return implementation
 
-    template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(  # noqa: S701
+    template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(
         (DBT_PROJECT_DIR / "macros" / file).read_text("utf-8")
     )
     scope["module"] = template.make_module({"adapter": Adapter, "return": lambda value: value})

@@ -32,5 +32,3 @@ def test_every_unit_test_of_a_model_runs_and_passes(warehouse_copy: Path, tmp_pa
     assert {r["unique_id"] for r in results} == set(declared)
     assert len(declared) > 0
     assert [(r["unique_id"], r["message"]) for r in results if r["status"] != "pass"] == []
-
-

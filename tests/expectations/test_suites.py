@@ -293,7 +293,7 @@ DEFECTS: list[tuple[str, str, set[str]]] = [
     ),
     (
         ASSETS,
-        "update {t} set is_quarter_partial = true, is_year_partial = false",
+        "update {t} set is_month_partial = true, is_quarter_partial = false",
         {"longer_window_is_partial_when_the_shorter_is"},
     ),
     (

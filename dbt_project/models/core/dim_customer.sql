@@ -30,7 +30,10 @@ newest as (
 households as (
     select
         members.customer_id,
-        max_by(members.household_id, members.valid_from) as household_id
+        max_by(
+            members.household_id,
+            cast(members.valid_from as {{ dbt.type_string() }}) || members.household_id
+        ) as household_id
     from {{ ref('stg_crm__households') }} as members
     inner join {{ source('build', 'batch_day') }} as batch_days
         on

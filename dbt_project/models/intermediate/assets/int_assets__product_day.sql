@@ -1,12 +1,4 @@
-with batch_days as (
-    select
-        business_date,
-        batch_id
-    from {{ source('build', 'batch_day') }}
-    where feed_id = 'reference.products'
-),
-
-calendar as (
+with calendar as (
     select business_date from {{ source('build', 'calendar_day') }}
 ),
 
@@ -35,13 +27,25 @@ built_in_products as (
         'deposit' as product_family
 ),
 
+-- As last delivered: a product that was retired keeps its family, and its balance-days their place in the
+-- windows that are open.
+delivered_products as (
+    select
+        calendar.business_date,
+        products.product_code,
+        max_by(products.product_family, products.business_date) as product_family
+    from calendar
+    inner join {{ ref('stg_reference__products') }} as products
+        on calendar.business_date >= products.business_date
+    group by calendar.business_date, products.product_code
+),
+
 product_days as (
     select
-        batch_days.business_date,
-        products.product_code,
-        products.product_family
-    from {{ ref('stg_reference__products') }} as products
-    inner join batch_days on products.batch_id = batch_days.batch_id
+        business_date,
+        product_code,
+        product_family
+    from delivered_products
     union all
     select
         calendar.business_date,

@@ -1,0 +1,89 @@
+"""A run killed at any step leaves readers on a whole version, and the next run completes."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import signal
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from orchestration.lib import fault, publish
+from orchestration.lib.home import Home
+from orchestration.lib.marts import mart_hashes
+from tests import conftest, support
+from tests.pipeline.conftest import NEXT_DATE
+
+POINTS = [name for name in fault.declared() if name.split(".")[0] in ("build", "audit", "publish")]
+
+
+@pytest.fixture(scope="module")
+def warm_processes() -> ForkServerContext:
+    """Processes that have the slow libraries loaded; a cold one takes longer to import than to build."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.support", "dbt.cli.main", "dbt.adapters.duckdb", "great_expectations"])
+    return context
+
+
+@pytest.fixture(scope="module")
+def next_day(small_bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("next_day")
+    return support.copy_deliveries(small_bank, target, lambda day: day == NEXT_DATE)
+
+
+@pytest.fixture(scope="module")
+def undisturbed_hashes(
+    built_home: conftest.BuiltHome, next_day: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, str], dict[str, str]]:
+    home = support.copy_home(built_home.home, tmp_path_factory.mktemp("undisturbed") / "home")
+    support.published(support.advance(home, next_day))
+    return support.fact_hashes(home), support.state_hashes(home)
+
+
+def assert_readers_see_a_whole_version(home: Home) -> str:
+    """The version that `current` names: its marts are those that its manifest describes. Returns its date."""
+    folder = home.current.resolve()
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    assert folder.name == str(manifest["version"])
+    with duckdb.connect(str(folder / "marts.duckdb"), read_only=True) as con:
+        assert mart_hashes(con) == manifest["mart_hashes"]
+        dates = con.execute("select distinct as_of_date from assets.customer_assets").fetchall()
+        assert con.execute("select max(version) from quality.publish_log").fetchall() == [(manifest["version"],)]
+    assert [d.isoformat() for (d,) in dates] == [manifest["as_of_date"]]
+    assert json.loads((folder / "verdict.json").read_text("utf-8"))["is_passed"]
+    return str(manifest["as_of_date"])
+
+
+def test_every_step_that_changes_what_others_see_can_be_killed() -> None:
+    assert {name.split(".")[0] for name in POINTS} == {"build", "audit", "publish"}
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_run_killed_at(
+    point: str,
+    home: Home,
+    next_day: Path,
+    warm_processes: ForkServerContext,
+    undisturbed_hashes: tuple[dict[str, str], dict[str, str]],
+) -> None:
+    run = warm_processes.Process(target=support.advance_until_killed, args=(home, next_day, point))
+    run.start()
+    run.join()
+    assert run.exitcode == -signal.SIGKILL
+
+    seen = assert_readers_see_a_whole_version(home)
+    committed = publish.read_publish_log(home)[-1]["as_of_date"]
+    assert conftest.AS_OF_DATE.isoformat() <= seen <= committed <= NEXT_DATE.isoformat()
+
+    finished = support.advance(home, next_day)
+    assert assert_readers_see_a_whole_version(home) == NEXT_DATE.isoformat()
+    facts, state = undisturbed_hashes
+    assert support.fact_hashes(home) == facts
+    if finished.plan is not None:  # a publish that was only finished leaves old state to the next build
+        assert support.state_hashes(home) == state
+    assert [entry["version"] for entry in publish.read_publish_log(home)] == [1, 2, 3]
+    assert sorted(path.name for path in home.published.iterdir()) == ["1", "2", "3", "current", "publish_log.jsonl"]
+    assert support.advance(home, next_day).plan is None
