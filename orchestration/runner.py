@@ -7,7 +7,7 @@ import sys
 from datetime import date
 
 import dagster as dg
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 from orchestration.lib.dagster_home import prepare_dagster_home
 from orchestration.lib.home import Home

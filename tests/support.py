@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -53,20 +53,26 @@ class Outcome:
         return next(c for c in self.verdict.checks if c.check_name == name)
 
 
-def advance(home: Home, landing_root: Path, through: date | None = None, strict: bool = False) -> Outcome:
+def advance(
+    home: Home, landing_root: Path, through: date | None = None, strict: bool = False, *, is_published: bool = True
+) -> Outcome:
     """Land, plan, build, audit, publish and drop old state: what the job's assets do, in their order."""
-    contracts = load_contracts()
     with build.build_lock(home):
         report = landing.land(home, landing_root, through=through)
-        plan = build.start_build(home, contracts, load_policies(), through, is_strict=strict)
+        plan = build.start_build(home, load_contracts(), load_policies(), through, is_strict=strict)
         if plan is None:
             return Outcome(report)
         verdict = build_and_audit(home, plan)
-        if not verdict.is_passed:
-            return Outcome(report, plan, verdict, blocking=verdict.blocking())
-        version = publish.publish(home, plan.build_id)
-        warehouse.apply_retention(home, plan.as_of_date, plan.first_date)
-    return Outcome(report, plan, verdict, version)
+        outcome = Outcome(report, plan, verdict, blocking=verdict.blocking())
+        return publish_audited(home, outcome) if verdict.is_passed and is_published else outcome
+
+
+def publish_audited(home: Home, audited: Outcome) -> Outcome:
+    """Publish what an audit let pass, and drop old state."""
+    assert audited.plan is not None
+    version = publish.publish(home, audited.plan.build_id)
+    warehouse.apply_retention(home, audited.plan.as_of_date, audited.plan.first_date)
+    return replace(audited, version=version)
 
 
 def build_and_audit(home: Home, plan: BuildPlan) -> audit.Verdict:
@@ -86,10 +92,14 @@ def build_and_audit(home: Home, plan: BuildPlan) -> audit.Verdict:
     return audit.audit(home, plan.build_id, contracts, target)
 
 
-def advance_until_killed(home: Home, landing_root: Path, fault_point: str) -> None:
-    """For a process of its own: it dies at the fault point."""
+def die_at(fault_point: str, step: Callable[..., object], *arguments: object) -> None:
+    """For a process of its own: it takes the step and is killed at the fault point."""
     os.environ[fault.ENV] = fault_point
-    advance(home, landing_root)
+    step(*arguments)
+
+
+def audit_again(home: Home, build_id: str) -> audit.Verdict:
+    return audit.audit(home, build_id, load_contracts(), home.root / "dbt_target")
 
 
 def published(outcome: Outcome) -> Outcome:

@@ -359,7 +359,6 @@ DEFECTS: list[tuple[str, str, set[str]]] = [
         "update {t} set customer_count = 0 where currency = 'USD'",
         {"money_has_customers"},
     ),
-    (TIERS, "delete from {t}", {"rows_are_present"}),
     (
         TIERS,
         "insert into {t} select * from {t} where customer_id = '003'",
@@ -514,11 +513,11 @@ def test_an_optional_feed_without_a_delivery_is_reported_as_skipped(
 def test_a_compulsory_table_that_is_absent_is_an_error_that_names_it(
     healthy: Path, tmp_path: Path, as_of_date: date
 ) -> None:
-    path = _damaged(healthy, tmp_path, TIERS, "drop table {t}")
-    results = run_suites(path, as_of_date, tmp_path / "out", suites=(SUITES[TIERS],))
-    assert len(results) == len(SUITES[TIERS].expectations)
+    path = _damaged(healthy, tmp_path, ASSETS, "drop table {t}")
+    results = run_suites(path, as_of_date, tmp_path / "out", suites=(SUITES[ASSETS],))
+    assert len(results) == len(SUITES[ASSETS].expectations)
     assert {r.status for r in results} == {"error"}
-    assert all("tiering.customer_tier: expected the table" in r.detail for r in results)
+    assert all("assets.customer_assets: expected the table" in r.detail for r in results)
 
 
 def test_an_expectation_that_raises_is_an_error_while_the_others_are_judged(

