@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from orchestration.lib.contracts import load_contracts
 from orchestration.lib.home import PROJECT_ROOT, Home
@@ -86,10 +85,8 @@ def run(
     rows = summary_rows(deployment)
     if not rows:
         raise _fail("nothing has been published yet")
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, value in rows:
-        table.add_row(name, value)
-    console.print(table, soft_wrap=True, highlight=False)
+        console.print(f"{name:<22} {value}", soft_wrap=True, highlight=False)
 
 
 @app.command("demo-bank")
@@ -139,9 +136,15 @@ def override(
     """Let one blocking check pass for one date. It is journaled and named in the publish log."""
     if not reason.strip() or not by.strip() or not approved_by.strip() or by.strip() == approved_by.strip():
         raise _fail("an override needs a reason and two different names (--by, --approved-by)")
+    from orchestration.lib.audit import is_overridable
     from orchestration.lib.build import build_lock
     from orchestration.lib.journal import Journal
 
+    if not is_overridable(check_name):
+        raise _fail(
+            f"{check_name}: a dbt test cannot be overridden, since nothing is built behind it; have the delivery "
+            "corrected, or explain a ledger difference in <home>/explained_differences.yml"
+        )
     deployment = Home.resolve(home)
     with build_lock(deployment, 60):
         Journal(deployment.journal).append(

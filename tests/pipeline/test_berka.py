@@ -17,6 +17,8 @@ from tests import support
 from tests.berka import oracle
 from tests.conftest import BuiltHome
 
+pytestmark = pytest.mark.full
+
 FIRST_DAY, LAST_DAY = date(1993, 1, 1), date(1994, 3, 30)
 CORRECTED_DAY = date(1993, 6, 15)
 DEPOSITS = "core_banking.deposit_accounts"

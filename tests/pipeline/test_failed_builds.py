@@ -56,6 +56,8 @@ def test_a_build_that_disagrees_with_the_ledger_is_never_a_base_and_its_correcti
     assert [e["event"] for e in Journal(home.journal).events()][-2:] == ["begin", "failed"]
     assert NEXT_DATE in warehouse.kept_dates(home)  # the wrong state is there, and must not be used
     assert failed.plan is not None
+    override(home, "dbt.assert_books_agree")  # nothing is built behind a failing dbt test: it cannot be let pass
+    assert support.advance(home, landing, NEXT_DATE).blocking == ["dbt.assert_books_agree"]
     with pytest.raises(publish.NotPublishable, match=r"dbt\.assert_books_agree"):
         publish.publish(home, failed.plan.build_id)
 
