@@ -44,29 +44,26 @@ def raw_columns(feed: Feed) -> list[tuple[str, str]]:
     return [*columns, ("business_date", "date"), ("batch_id", "varchar")]
 
 
+_ADDED_COLUMNS = {
+    "is_deleted": "In a delta: the row is gone. False in a full delivery.",
+    "business_date": "Business date of the delivery.",
+    "batch_id": "The delivery: system.entity.business_date.sequence_no.",
+}
+
+
 def _column_docs(feed: Feed) -> list[dict[str, Any]]:
-    docs: list[dict[str, Any]] = [
-        {
-            "name": c.name,
-            "description": c.description,
-            "config": {"meta": {"label_zh": c.label_zh, "classification": c.classification}},
+    contracted = {c.name: c for c in feed.raw_columns}
+    docs = []
+    for name, sql_type in raw_columns(feed):
+        column = contracted.get(name)
+        doc: dict[str, Any] = {
+            "name": name,
+            "description": column.description if column else _ADDED_COLUMNS[name],
+            "data_type": "string" if sql_type == "varchar" else sql_type,
         }
-        for c in feed.raw_columns
-    ]
-    if feed.has_delta:
-        docs.append(
-            {
-                "name": "is_deleted",
-                "description": "In a delta: the row is gone. False in a full delivery.",
-            }
-        )
-    docs.append({"name": "business_date", "description": "Business date of the delivery."})
-    docs.append(
-        {
-            "name": "batch_id",
-            "description": "The delivery: system.entity.business_date.sequence_no.",
-        }
-    )
+        if column:
+            doc["config"] = {"meta": {"label_zh": column.label_zh, "classification": column.classification}}
+        docs.append(doc)
     return docs
 
 

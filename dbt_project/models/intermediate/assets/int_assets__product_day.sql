@@ -27,8 +27,8 @@ built_in_products as (
         'deposit' as product_family
 ),
 
--- As last delivered: a product that was retired keeps its family, and its balance-days their place in the
--- windows that are open.
+-- As last delivered: a product that was retired keeps its family, and its balance-days their place
+-- in the windows that are open.
 delivered_products as (
     select
         calendar.business_date,
