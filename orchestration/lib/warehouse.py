@@ -71,9 +71,32 @@ _BUILD_TABLES = {
 }
 
 
+# Published rows that a restating build replaces: columns, where they are, their date.
+_PUBLISHED_ROWS = {
+    "published_customer_balance": (
+        "as_of_date date, customer_id varchar, aum_cny decimal(18,2)",
+        "core.fct_customer_balance",
+        "as_of_date",
+    ),
+    "published_customer_month": (
+        "month_end_date date, customer_id varchar, aum_month_avg_cny decimal(18,2)",
+        "assets.customer_assets_monthly",
+        "month_end_date",
+    ),
+    "published_tier_evaluation": (
+        (
+            "evaluation_date date, scheme_code varchar, customer_id varchar, measure_value decimal(18,2), "
+            "tier_code varchar"
+        ),
+        "core.fct_tier_evaluation",
+        "evaluation_date",
+    ),
+}
+
+
 def build_table_names() -> list[str]:
     """Names of what the planner lays for dbt: its source ``build``."""
-    return [*_BUILD_TABLES, "published_customer_balance", "published_tier_evaluation"]
+    return [*_BUILD_TABLES, *_PUBLISHED_ROWS]
 
 
 class ExplainedDifferencesError(ValueError):
@@ -214,42 +237,27 @@ def _keep_published_rows(con: duckdb.DuckDBPyConnection, plan: BuildPlan, base: 
     version stays, and only dates before it are added.
     """
     con.execute("create schema if not exists build")
-    if not table_exists(con, "build", "published_state"):
-        con.execute("create table build.published_state (version bigint, copied_after date)")
-        con.execute(
-            "create table build.published_customer_balance "
-            "(as_of_date date, customer_id varchar, aum_cny decimal(18,2))"
-        )
-        con.execute(
-            "create table build.published_tier_evaluation (evaluation_date date, scheme_code varchar, "
-            "customer_id varchar, measure_value decimal(18,2), tier_code varchar)"
-        )
+    con.execute("create table if not exists build.published_state (version bigint, copied_after date)")
+    for name, (shape, _, _) in _PUBLISHED_ROWS.items():
+        con.execute(f"create table if not exists build.{name} ({shape})")
     known = con.execute(
         "select copied_after from build.published_state where version = ?", [plan.published_version]
     ).fetchone()
     if known is None:
-        con.execute("delete from build.published_state")
-        con.execute("delete from build.published_customer_balance")
-        con.execute("delete from build.published_tier_evaluation")
+        for name in ("published_state", *_PUBLISHED_ROWS):
+            con.execute(f"delete from build.{name}")
         copied_after = plan.published_as_of
-        con.execute(
-            "insert into build.published_state values (?, ?)",
-            [plan.published_version, copied_after],
-        )
+        con.execute("insert into build.published_state values (?, ?)", [plan.published_version, copied_after])
     else:
         copied_after = known[0]
     if copied_after is None or base >= copied_after:
         return
-    con.execute(
-        "insert into build.published_customer_balance select as_of_date, customer_id, aum_cny "
-        "from core.fct_customer_balance where as_of_date > ? and as_of_date <= ?",
-        [base, copied_after],
-    )
-    con.execute(
-        "insert into build.published_tier_evaluation select evaluation_date, scheme_code, customer_id, "
-        "measure_value, tier_code from core.fct_tier_evaluation where evaluation_date > ? and evaluation_date <= ?",
-        [base, copied_after],
-    )
+    for name, (shape, relation, day) in _PUBLISHED_ROWS.items():
+        columns = ", ".join(column.split()[0] for column in shape.split(", "))
+        con.execute(
+            f"insert into build.{name} select {columns} from {relation} where {day} > ? and {day} <= ?",
+            [base, copied_after],
+        )
     con.execute("update build.published_state set copied_after = ?", [base])
 
 

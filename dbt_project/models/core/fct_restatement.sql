@@ -13,6 +13,15 @@ with published_balances as (
     where as_of_date > {{ base_date() }}
 ),
 
+published_months as (
+    select
+        month_end_date,
+        customer_id,
+        aum_month_avg_cny
+    from {{ source('build', 'published_customer_month') }}
+    where month_end_date > {{ base_date() }}
+),
+
 published_tiers as (
     select
         evaluation_date,
@@ -44,6 +53,14 @@ tiers as (
     where evaluation_date > {{ base_date() }}
 ),
 
+months as (
+    select
+        measure_date as month_end_date,
+        customer_id,
+        aum_month_avg_cny
+    from {{ ref('fct_customer_measure') }}
+),
+
 causes as (
     select
         business_date,
@@ -55,6 +72,10 @@ published_dates as (
     select distinct as_of_date from published_balances
 ),
 
+published_month_ends as (
+    select distinct month_end_date from published_months
+),
+
 published_evaluations as (
     select distinct evaluation_date from published_tiers
 ),
@@ -63,6 +84,7 @@ changed_balances as (
     select
         coalesce(balances.customer_id, published.customer_id) as customer_id,
         cast(null as {{ dbt.type_string() }}) as scheme_code,
+        'aum_cny' as measure_code,
         coalesce(balances.as_of_date, published.as_of_date) as business_date,
         coalesce(published.aum_cny, 0) as old_value,
         coalesce(balances.aum_cny, 0) as new_value,
@@ -78,10 +100,34 @@ changed_balances as (
     where coalesce(published.aum_cny, 0) != coalesce(balances.aum_cny, 0)
 ),
 
+-- Day totals are kept for some days only; an older correction shows in the averages of its month.
+changed_months as (
+    select
+        coalesce(months.customer_id, published.customer_id) as customer_id,
+        cast(null as {{ dbt.type_string() }}) as scheme_code,
+        'aum_month_avg_cny' as measure_code,
+        coalesce(months.month_end_date, published.month_end_date) as business_date,
+        coalesce(published.aum_month_avg_cny, 0) as old_value,
+        coalesce(months.aum_month_avg_cny, 0) as new_value,
+        cast(null as {{ dbt.type_string() }}) as old_tier_code,
+        cast(null as {{ dbt.type_string() }}) as new_tier_code
+    from published_months as published
+    full outer join months
+        on
+            published.customer_id = months.customer_id
+            and published.month_end_date = months.month_end_date
+    inner join published_month_ends
+        on
+            coalesce(months.month_end_date, published.month_end_date)
+            = published_month_ends.month_end_date
+    where coalesce(published.aum_month_avg_cny, 0) != coalesce(months.aum_month_avg_cny, 0)
+),
+
 changed_tiers as (
     select
         coalesce(tiers.customer_id, published.customer_id) as customer_id,
         coalesce(tiers.scheme_code, published.scheme_code) as scheme_code,
+        'tier' as measure_code,
         coalesce(tiers.evaluation_date, published.evaluation_date) as business_date,
         coalesce(published.measure_value, 0) as old_value,
         coalesce(tiers.measure_value, 0) as new_value,
@@ -105,6 +151,8 @@ changed_tiers as (
 changes as (
     select * from changed_balances
     union all
+    select * from changed_months
+    union all
     select * from changed_tiers
 ),
 
@@ -113,6 +161,7 @@ caused as (
     select
         changes.customer_id,
         changes.scheme_code,
+        changes.measure_code,
         changes.business_date,
         changes.old_value,
         changes.new_value,
@@ -127,6 +176,7 @@ caused as (
     group by
         changes.customer_id,
         changes.scheme_code,
+        changes.measure_code,
         changes.business_date,
         changes.old_value,
         changes.new_value,
@@ -137,12 +187,13 @@ caused as (
 final as (
     select
         {{ sha256_text(
-            "customer_id || '|' || coalesce(scheme_code, '') || '|' || cast(business_date as " ~ dbt.type_string()
-            ~ ") || '|' || cast(" ~ plan()['published_version'] ~ " as " ~ dbt.type_string() ~ ")"
+            "customer_id || '|' || coalesce(scheme_code, '') || '|' || measure_code || '|' || cast(business_date as "
+            ~ dbt.type_string() ~ ") || '|' || cast(" ~ plan()['published_version'] ~ " as " ~ dbt.type_string() ~ ")"
         ) }} as restatement_id,
         {{ as_of_date() }} as as_of_date,
         customer_id,
         scheme_code,
+        measure_code,
         business_date,
         old_value,
         new_value,

@@ -5,6 +5,7 @@ select
     as_of_date,
     customer_id,
     scheme_code,
+    measure_code,
     business_date,
     old_value,
     new_value,
