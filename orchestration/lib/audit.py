@@ -186,21 +186,6 @@ order by business_date, branch_id, product_family
 """
 
 
-def drift_checks(
-    con: duckdb.DuckDBPyConnection,
-    home: Home,
-    record: BuildRecord,
-    contracts: dict[str, Feed],
-    batches: dict[str, list[Batch]],
-) -> list[Check]:
-    """Rows and vanished keys per feed, money per branch x family: each new day against the day before it.
-
-    The chain starts at the base date, which is published. Limits are the contract's. A truncated but
-    self-consistent file must not move a customer. A first build has nothing to be compared with.
-    """
-    return delivery_drift_checks(con, home, record, contracts, batches) + money_drift_checks(con, record, contracts)
-
-
 def delivery_drift_checks(
     con: duckdb.DuckDBPyConnection,
     home: Home,
@@ -208,7 +193,11 @@ def delivery_drift_checks(
     contracts: dict[str, Feed],
     batches: dict[str, list[Batch]],
 ) -> list[Check]:
-    """The part of the drift gate that looks at deliveries alone: rows and vanished keys."""
+    """The drift gate on deliveries: rows and vanished keys of each new one against the one before it.
+
+    The chain starts at the base date, which is published. Limits are the contract's. A truncated but
+    self-consistent file must not move a customer. A first build has nothing to be compared with.
+    """
     base = record.base_date
     if base is None:
         return []
@@ -242,7 +231,7 @@ def delivery_drift_checks(
 
 
 def money_drift_checks(con: duckdb.DuckDBPyConnection, record: BuildRecord, contracts: dict[str, Feed]) -> list[Check]:
-    """The part of the drift gate that looks at the built balances: money per branch x family."""
+    """The drift gate on built balances: money per branch x family, each new day against the day before it."""
     base = record.base_date
     if base is None:
         return []

@@ -23,9 +23,10 @@ from filelock import FileLock, Timeout
 from orchestration.lib import fault
 from orchestration.lib.contracts import Feed, load_contracts
 from orchestration.lib.examine import Examination, Workbench
+from orchestration.lib.files import fsync_path
 from orchestration.lib.findings import Finding
 from orchestration.lib.home import Home
-from orchestration.lib.ledger import ACCEPTED, REJECTED, Batch, Ledger, fsync_path
+from orchestration.lib.ledger import ACCEPTED, REJECTED, Batch, Ledger
 from orchestration.lib.manifest import Delivery, Manifest, discover, parse_date, parse_manifest
 
 GROUP = 200  # deliveries per ledger append

@@ -9,6 +9,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from orchestration.lib.files import fsync_path
+
 ACCEPTED = "accepted"
 REJECTED = "rejected"
 
@@ -125,12 +127,3 @@ def _end_of_last_line(fd: int) -> int:
             return start + newline + 1
         end = start
     return 0
-
-
-def fsync_path(path: Path) -> None:
-    """Make a file's bytes, or a folder's entries, durable."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

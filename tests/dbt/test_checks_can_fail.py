@@ -181,7 +181,9 @@ def deliveries(built_home: BuiltHome) -> Deliveries:
 
 
 def drifted(con: duckdb.DuckDBPyConnection, built_home: BuiltHome, deliveries: Deliveries) -> list[str]:
-    checks = audit.drift_checks(con, built_home.home, built_home.record, load_contracts(), deliveries)
+    contracts = load_contracts()
+    checks = audit.delivery_drift_checks(con, built_home.home, built_home.record, contracts, deliveries)
+    checks += audit.money_drift_checks(con, built_home.record, contracts)
     assert {c.check_name.split(".")[1] for c in checks} == {"rows", "keys", "money"}
     return [c.check_name for c in checks if c.blocks]
 
