@@ -6,8 +6,10 @@ from pathlib import Path
 
 from orchestration.lib.contracts import load_contracts
 from orchestration.lib.docs import render_landing_contract
-from orchestration.lib.home import DBT_PROJECT_DIR, PROJECT_ROOT
+from orchestration.lib.home import DBT_PROJECT_DIR, POLICIES_DIR, PROJECT_ROOT
 from orchestration.lib.mart_docs import render_marts
+from orchestration.lib.policies.schema import render_schema
+from orchestration.lib.rule_coverage import render_rule_coverage
 from orchestration.lib.staging import render_staging
 
 DOCS_DIR = PROJECT_ROOT / "docs"
@@ -20,6 +22,8 @@ def render_files() -> dict[Path, str]:
         **{DBT_PROJECT_DIR / path: text for path, text in render_staging(contracts).items()},
         DOCS_DIR / "landing_contract.md": render_landing_contract(contracts),
         DOCS_DIR / "marts.md": render_marts(),
+        DOCS_DIR / "rule_coverage.md": render_rule_coverage(),
+        POLICIES_DIR / "schema.json": render_schema(),
     }
 
 

@@ -1,0 +1,175 @@
+"""Reading policy files: one PolicySet, or an error that names file, line, what was found and the mend."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel
+
+from orchestration.lib.home import POLICIES_DIR
+from orchestration.lib.policies.model import (
+    AssetClasses,
+    AssetClassVersion,
+    MeasureRules,
+    MeasureRulesVersion,
+    Roles,
+    Scheme,
+    SchemeVersion,
+)
+from orchestration.lib.policies.yaml_file import Loc, Unreadable, line_of, read_yaml
+
+T = TypeVar("T", bound=BaseModel)
+V = TypeVar("V", SchemeVersion, AssetClassVersion, MeasureRulesVersion)
+Version = SchemeVersion | AssetClassVersion | MeasureRulesVersion
+SHARED_FILES = ("asset_classes", "measures", "roles")
+
+
+class PolicyError(ValueError):
+    """Policy files that cannot be used; each line of the message names file, line, found value and the mend."""
+
+
+@dataclass(frozen=True)
+class PolicySet:
+    """All policies of a deployment. ``roots``: the files as read, by name without ending, for line numbers."""
+
+    schemes: tuple[Scheme, ...]
+    asset_classes: AssetClasses
+    measures: MeasureRules
+    roles: Roles
+    roots: Mapping[str, yaml.Node] = field(default_factory=dict, compare=False, repr=False)
+
+    def line(self, name: str, loc: Loc = ()) -> int:
+        """Line of a part of a file; 1 when the policies were not read from files."""
+        return line_of(self.roots[name], loc) if name in self.roots else 1
+
+    def dated(self, *, is_disabled_too: bool = False) -> list[tuple[str, tuple[Version, ...]]]:
+        """Name and versions of everything that has dated versions."""
+        return [
+            ("asset_classes", self.asset_classes.versions),
+            ("measures", self.measures.versions),
+            *((s.scheme_code, s.versions) for s in self.schemes if s.is_enabled or is_disabled_too),
+        ]
+
+    def version_hashes(self) -> dict[str, dict[str, str]]:
+        """Per version: its days and the hash of all else that it says. A change restates from its first day.
+
+        The end is not in the hash: a version that is succeeded by another says the same as before.
+        """
+        kinds = {
+            s.scheme_code: {"kind": s.kind, "subject": s.subject, "is_primary": s.is_primary} for s in self.schemes
+        }
+        hashes: dict[str, dict[str, str]] = {}
+        for name, versions in self.dated():
+            for version in versions:
+                content = {**kinds.get(name, {}), **version.model_dump(mode="json", exclude={"effective_to"})}
+                text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+                hashes[f"{name}@{version.version}"] = {
+                    "effective_from": version.effective_from.isoformat(),
+                    "effective_to": version.effective_to.isoformat(),
+                    "sha256": hashlib.sha256(text.encode()).hexdigest(),
+                }
+        return hashes
+
+    @property
+    def policy_hash(self) -> str:
+        text = json.dumps(self.version_hashes(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def primary(self) -> Scheme:
+        return next(s for s in self.schemes if s.is_primary)
+
+    def scheme(self, scheme_code: str) -> Scheme:
+        """Raises PolicyError naming the known schemes."""
+        for scheme in self.schemes:
+            if scheme.scheme_code == scheme_code:
+                return scheme
+        known = ", ".join(s.scheme_code for s in self.schemes)
+        raise PolicyError(f"no scheme {scheme_code!r}; known: {known}")
+
+
+def version_at(versions: tuple[V, ...], day: date) -> V | None:
+    """The version in force on a day, or None before the first one."""
+    return next((v for v in versions if v.effective_from <= day < v.effective_to), None)
+
+
+def load_policies(directory: Path = POLICIES_DIR) -> PolicySet:
+    """Read and validate every policy file. Raises PolicyError: a line for every problem of every file."""
+    roots: dict[str, yaml.Node] = {}
+    problems: list[str] = []
+
+    def read(name: str, model: type[T]) -> T | None:
+        try:
+            parsed = read_yaml(directory / f"{name}.yml", model)
+        except Unreadable as error:
+            problems.extend(error.problems)
+            return None
+        roots[name] = parsed.root
+        return parsed.value
+
+    names = [p.stem for p in sorted(directory.glob("*.yml")) if p.stem not in SHARED_FILES]
+    schemes = [read(name, Scheme) for name in names]
+    asset_classes = read("asset_classes", AssetClasses)
+    measures = read("measures", MeasureRules)
+    roles = read("roles", Roles)
+    for name, scheme in zip(names, schemes, strict=True):
+        if scheme and scheme.scheme_code != name:
+            line = line_of(roots[name], ("scheme_code",))
+            problems.append(
+                f"{name}.yml:{line}: scheme_code: found {scheme.scheme_code!r}, expected {name!r} as the file is "
+                "named; rename one of them"
+            )
+    if problems or asset_classes is None or measures is None or roles is None:
+        raise PolicyError("\n".join(problems))
+    policies = PolicySet(tuple(s for s in schemes if s), asset_classes, measures, roles, roots)
+    problems = [*_primary_problems(policies, directory), *_date_problems(policies)]
+    if problems:
+        raise PolicyError("\n".join(problems))
+    return policies
+
+
+def _primary_problems(policies: PolicySet, directory: Path) -> Iterator[str]:
+    primary = [s for s in policies.schemes if s.is_primary]
+    if not primary:
+        yield f"{directory.name}/: found no scheme with is_primary: true, expected one; say it in one scheme's file"
+    for scheme in primary:
+        place = f"{scheme.scheme_code}.yml:{policies.line(scheme.scheme_code, ('is_primary',))}: is_primary"
+        if len(primary) > 1:
+            others = ", ".join(s.scheme_code for s in primary if s is not scheme)
+            yield f"{place}: found other primary schemes ({others}), expected one; set it to false in all but one"
+        if not scheme.is_enabled or scheme.subject != "customer":
+            yield f"{place}: found a scheme that is disabled or not of customers; make another the primary one"
+
+
+def _date_problems(policies: PolicySet) -> Iterator[str]:
+    for name, versions in policies.dated(is_disabled_too=True):
+        lines = {id(v): policies.line(name, ("versions", i, "effective_from")) for i, v in enumerate(versions)}
+        if not versions:
+            line = policies.line(name, ("versions",))
+            yield f"{name}.yml:{line}: versions: found none, expected one or more; add one"
+        labels = [v.version for v in versions]
+        for version in versions:
+            place = f"{name}.yml:{lines[id(version)]}: version {version.version}"
+            if labels.count(version.version) > 1:
+                yield f"{place}: found its name more than once, expected once; name each version differently"
+            if version.effective_to <= version.effective_from:
+                yield (
+                    f"{place}: found effective_to {version.effective_to}, expected a day after effective_from "
+                    f"{version.effective_from}; correct one of them"
+                )
+        for earlier, later in itertools.pairwise(sorted(versions, key=lambda v: v.effective_from)):
+            if earlier.effective_to != later.effective_from:
+                what = "a gap" if earlier.effective_to < later.effective_from else "an overlap"
+                yield (
+                    f"{name}.yml:{lines[id(later)]}: versions: found {what}: version {earlier.version} ends "
+                    f"{earlier.effective_to} and version {later.version} starts {later.effective_from}, expected the "
+                    f"same day; set effective_to of version {earlier.version} to {later.effective_from}"
+                )

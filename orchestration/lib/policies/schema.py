@@ -1,0 +1,22 @@
+"""policies/schema.json: what policy files may hold, for editors that complete and check while one types."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from orchestration.lib.policies.model import AssetClasses, MeasureRules, Roles, Scheme
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def policy_schema() -> dict[str, Any]:
+    """JSON Schema that accepts any one policy file: a scheme, or one of the files that schemes share."""
+    any_file: TypeAdapter[Any] = TypeAdapter(Scheme | AssetClasses | MeasureRules | Roles)
+    return {"$schema": DIALECT, "title": "Policy file", **any_file.json_schema()}
+
+
+def render_schema() -> str:
+    return json.dumps(policy_schema(), ensure_ascii=False, indent=2) + "\n"
