@@ -2,6 +2,11 @@
     {%- do return(plan()['base_date'] is not none) -%}
 {%- endmacro %}
 
+{#- A state table as it stands before this build writes it: not a dependency within the build, hence no ref. -#}
+{% macro kept_relation(model, schema='core') -%}
+    {{ api.Relation.create(database=target.database, schema=schema, identifier=model) }}
+{%- endmacro %}
+
 {#- Rows of a state table at this build's base date, as a typed empty set when the build has no base. This is
     state(D-1) of the build, not a dependency within it: hence no ref, which would be a cycle. -#}
 {% macro kept_partition(model, columns, date_column='as_of_date', date=none) -%}
@@ -11,7 +16,7 @@
         {%- for name, type in columns %}
         {{ name }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from {{ api.Relation.create(database=target.database, schema='core', identifier=model) }}
+    from {{ kept_relation(model) }}
     where {{ date_column }} = {{ date_literal(date) }}
     {%- else %}
     select
@@ -29,4 +34,22 @@
 {#- True when the build advances by one day: every (account, owner) then has one row and needs no grouping. -#}
 {% macro is_single_day() -%}
     {%- do return(plan()['is_single_day']) -%}
+{%- endmacro %}
+
+{#- True when this build evaluates again what readers see as the last evaluation. -#}
+{% macro is_reevaluated() -%}
+    {%- do return((plan()['official_evaluation_date'] or '0001-01-01') > (plan()['base_date'] or '0001-01-01')) -%}
+{%- endmacro %}
+
+{#- Condition on the rows of the last evaluation in a mart that keeps them until the next one: they are inserted once.
+    What the mart replaces in a build (config `replaced`) is everything else. -#}
+{% macro not_there_yet(mart, condition) -%}
+    {%- if has_base() and not is_reevaluated() -%}
+        not exists (
+            select 1 from {{ kept_relation(mart, 'tiering') }} as present
+            where {{ condition }}
+        )
+    {%- else -%}
+        1 = 1
+    {%- endif -%}
 {%- endmacro %}

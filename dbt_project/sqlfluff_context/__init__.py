@@ -1,6 +1,6 @@
 """What dbt's Jinja context holds beyond sqlfluff's own stand-ins, so that models lint without dbt.
 
-Environment variables give their defaults, and dispatch picks the DuckDB implementation.
+Environment variables give their defaults, and dispatch picks the DuckDB implementation or the default one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def env_var(name: str, default: str = "") -> str:
 class Adapter:
     @pass_context
     def dispatch(self, context: Context, name: str, package: str = "") -> Callable[..., Any]:
-        macro: Callable[..., Any] = context.resolve(f"duckdb__{name}")
+        macro: Callable[..., Any] = context.resolve(f"duckdb__{name}") or context.resolve(f"default__{name}")
         return macro
 
 

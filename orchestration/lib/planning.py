@@ -14,23 +14,28 @@ from datetime import date, timedelta
 from typing import Any
 
 from orchestration.lib.contracts import Feed
-from orchestration.lib.journal import Journal
+from orchestration.lib.journal import JournalState
 from orchestration.lib.ledger import Batch
 from orchestration.lib.policies import PolicySet
+from orchestration.lib.policies.compile import scheme_structures
 
 DAY = timedelta(days=1)
 # Account and customer x product state: enough days to take a correction of the last week from its eve.
 ACCOUNT_DAYS_KEPT = 7
 # Customer totals: 30-day falls and the month before, with a margin for late files.
 CUSTOMER_DAYS_KEPT = 40
-CARD_SPEND_DAYS_KEPT = 366
+# Spend and revenue of the last 365 days.
+YEAR_DAYS_KEPT = 366
+# Month ends of which the measures of every customer are kept: what a policy draft is compared over.
+MEASURE_MONTHS_KEPT = 13
 # One dbt call takes at most this many account-days: 20 million took 1.9 GB at the widest model (leg day).
 ACCOUNT_DAYS_PER_ADVANCE = 20_000_000
+OPENING_FEED = "core_banking.opening_balance_days"
 # Feeds of which every batch so far is read: few rows, and old ones still hold. A product that was retired keeps
 # its family and weight in the windows that are open.
 WHOLE_HISTORY_FEEDS = (
     "core_banking.customer_merges",
-    "core_banking.opening_balance_days",
+    OPENING_FEED,
     "reference.products",
 )
 
@@ -57,7 +62,10 @@ class Chunk:
     account_dates: list[date]
     customer_dates: list[date]
     month_end_dates: list[date]
-    evaluation_dates: list[date]
+    evaluation_date: date | None
+    evaluated_schemes: list[dict[str, Any]]
+    primary_scheme: dict[str, Any] | None
+    veto_schemes: list[dict[str, Any]]
     previous_evaluation_date: date | None
     official_evaluation_date: date | None
     windows: dict[date, dict[str, Window]]
@@ -111,6 +119,13 @@ def window_start(day: date, window: str) -> date:
     return date(day.year, month, 1)
 
 
+def window_end(day: date, window: str) -> date:
+    """Last day of the month, quarter or year of ``day``."""
+    return month_end(
+        day.replace(month={"month": day.month, "quarter": (day.month + 2) // 3 * 3, "year": 12}[window], day=1)
+    )
+
+
 def month_ends_between(after: date, through: date) -> list[date]:
     """Month ends in (after, through]."""
     ends = []
@@ -118,6 +133,15 @@ def month_ends_between(after: date, through: date) -> list[date]:
     while day <= through:
         ends.append(day)
         day = month_end(day + DAY)
+    return ends
+
+
+def past_month_ends(day: date) -> list[date]:
+    """The month ends before the month of a day, newest first: as many as measures look back."""
+    ends = []
+    for _ in range(MEASURE_MONTHS_KEPT):
+        day = day.replace(day=1) - DAY
+        ends.append(day)
     return ends
 
 
@@ -136,6 +160,18 @@ def kept_customer_dates(as_of: date) -> set[date]:
     return {as_of - n * DAY for n in range(CUSTOMER_DAYS_KEPT)}
 
 
+def kept_evaluation_dates(as_of: date, first_date: date) -> set[date]:
+    """Month ends of tier evaluations that are kept: the last two, and the one that each kept base builds on."""
+    eves = [d if d == month_end(d) else d.replace(day=1) - DAY for d in kept_account_dates(as_of, first_date)]
+    return {*eves, *month_ends_between(as_of.replace(day=1) - 2 * DAY, as_of)}
+
+
+def kept_measure_dates(as_of: date) -> set[date]:
+    """Month ends of measures that are kept as of a date."""
+    first = date(as_of.year - 1, as_of.month, 1) - DAY
+    return set(month_ends_between(first, as_of)[-MEASURE_MONTHS_KEPT:])
+
+
 def window(day: date, code: str, first_date: date, opening_date: date | None) -> Window:
     """The window of ``code`` that ends on ``day``, cut at the deployment's first day.
 
@@ -150,6 +186,12 @@ def window(day: date, code: str, first_date: date, opening_date: date | None) ->
     if opening_date is not None and start == date(opening_date.year, 1, 1):
         return Window(None, (day - start).days + 1, False)
     return Window(opening_date, (day - first_date).days + 1, True)
+
+
+def find_opening_date(opening: list[Batch], first_date: date) -> date | None:
+    """Eve of a deployment's first day when opening balance-days came with it. ``opening``: their accepted batches."""
+    at_start = [b for b in opening if b.business_date == first_date]
+    return first_date - DAY if at_start and max(at_start, key=lambda b: b.sequence_no).row_count else None
 
 
 class _Inputs:
@@ -202,17 +244,23 @@ def _named(feed_ids: list[str], batches: list[Batch], day: date | None = None) -
 def _policy_dirty_from(policies: PolicySet, published: dict[str, Any]) -> date | None:
     """First day whose rules differ from those of the last published build."""
     now, before = policies.version_hashes(), published["policy_versions"]
-    changed = [v for v in {**before, **now} if now.get(v) != before.get(v)]
-    days = [date.fromisoformat((now.get(v) or before[v])["effective_from"]) for v in changed]
+    days = []
+    for label in {**before, **now}:
+        both = [versions[label] for versions in (before, now) if label in versions]
+        if len(both) == 2 and both[0] == both[1]:
+            continue
+        same_rules = len(both) == 2 and all(both[0][k] == both[1][k] for k in ("sha256", "effective_from"))
+        days += [date.fromisoformat(each["effective_to" if same_rules else "effective_from"]) for each in both]
     return min(days) if days else None
 
 
 def _split(base: date, as_of: date, rows_per_day: int) -> list[date]:
+    """Ends of the advances: every month end, where tiers are evaluated on the data of that day, and the memory's."""
     days = max(1, ACCOUNT_DAYS_PER_ADVANCE // max(1, rows_per_day))
     ends = []
     day = base
     while day < as_of:
-        day = min(as_of, day + days * DAY)
+        day = min(as_of, day + days * DAY, month_end(day + DAY))
         ends.append(day)
     return ends
 
@@ -220,7 +268,7 @@ def _split(base: date, as_of: date, rows_per_day: int) -> list[date]:
 def plan_build(
     batches: list[Batch],
     contracts: dict[str, Feed],
-    journal: Journal,
+    journal: JournalState,
     policies: PolicySet,
     kept_dates: set[date],
     through: date | None = None,
@@ -233,7 +281,7 @@ def plan_build(
     state in the warehouse. Raises MissingFeed when the next day has begun to arrive, lacks a compulsory feed
     and nothing can be built before it; strictly, when any day up to ``through`` lacks one.
     """
-    published = journal.last_published()
+    published = journal.last_published
     published_as_of = date.fromisoformat(published["as_of_date"]) if published else None
     if through is not None and published_as_of is not None:
         # A published day is never taken back: a run for an earlier one brings its corrections in.
@@ -262,11 +310,10 @@ def plan_build(
     if as_of is None:
         raise MissingFeed(lacking)
 
-    used = journal.used_batches()
     in_reach = [b for bs in inputs.by_feed.values() for b in bs if b.business_date <= as_of]
-    new = [b for b in in_reach if b.batch_id not in used]
+    new = [b for b in in_reach if b.batch_id not in journal.used_batches]
     restating: list[Batch] = []
-    dirty = journal.dirty_from_unpublished()
+    dirty = journal.dirty_from
     if published is None or published_as_of is None:
         dirty = first_date
     else:
@@ -285,8 +332,7 @@ def plan_build(
         dirty = min([*candidates, *([dirty] if dirty else [])])
     dirty = max(dirty, first_date)
 
-    opening = [b for b in inputs.by_feed.get("core_banking.opening_balance_days", []) if b.business_date == first_date]
-    opening_date = first_date - DAY if opening and opening[0].row_count else None
+    opening_date = find_opening_date(inputs.by_feed.get(OPENING_FEED, []), first_date)
     usable = {d for d in kept_dates if first_date <= d < dirty}
     base = max(usable) if usable else None
     rows_per_day = max((b.row_count for b in inputs.by_feed["core_banking.deposit_accounts"]), default=1)
@@ -294,7 +340,7 @@ def plan_build(
     chunks = []
     start = base
     for end in _split(base or first_date - DAY, as_of, rows_per_day):
-        chunks.append(_chunk(start, end, as_of, first_date, opening_date, policies))
+        chunks.append(plan_chunk(start, end, as_of, first_date, opening_date, policies))
         start = end
     return BuildPlan(
         as_of_date=as_of,
@@ -313,15 +359,22 @@ def plan_build(
     )
 
 
-def _evaluates(day: date, first_date: date, opening_date: date | None, policies: PolicySet) -> bool:
-    """Whether official tiers change on a month end: not out of a partial window."""
-    version = policies.version_at(policies.primary, day)
-    if version is None:
-        return False
-    return version.window is None or not window(day, version.window, first_date, opening_date).is_partial
+def _evaluated_schemes(
+    day: date, first_date: date, opening_date: date | None, policies: PolicySet
+) -> list[dict[str, Any]]:
+    """Structures of the schemes whose official tiers change on a month end: not those of a partial window."""
+    return [
+        structure
+        for structure in scheme_structures(policies, day)
+        if not any(
+            window(day, measure["window"], first_date, opening_date).is_partial
+            for measure in [structure["measure"], *(f["measure"] for f in structure["factors"])]
+            if measure and measure["quantity"] == "assets" and measure["window"] != "point"
+        )
+    ]
 
 
-def _chunk(
+def plan_chunk(
     base: date | None,
     end: date,
     as_of: date,
@@ -329,21 +382,27 @@ def _chunk(
     opening_date: date | None,
     policies: PolicySet,
 ) -> Chunk:
+    """The advance from ``base`` to ``end`` of a build as of ``as_of``, in a deployment that began on ``first_date``."""
     after = base or first_date - DAY
     days = {after + n * DAY for n in range(1, (end - after).days + 1)}
     month_ends = month_ends_between(after, end)
     account_dates = sorted((days & kept_account_dates(as_of, first_date)) | set(month_ends) | {end})
     customer_dates = sorted((days & kept_customer_dates(as_of)) | set(account_dates))
     past_ends = month_ends_between(first_date - DAY, end)
-    evaluations = [d for d in past_ends if _evaluates(d, first_date, opening_date, policies)]
+    evaluated = {d: _evaluated_schemes(d, first_date, opening_date, policies) for d in past_ends}
+    evaluations = [d for d in past_ends if evaluated[d]]
     measure_dates = sorted({*month_ends, end})
+    structures = scheme_structures(policies, end)
     return Chunk(
         base_date=base,
         as_of_date=end,
         account_dates=account_dates,
         customer_dates=customer_dates,
         month_end_dates=month_ends,
-        evaluation_dates=[d for d in evaluations if d > after],
+        evaluation_date=end if end in evaluations else None,
+        evaluated_schemes=evaluated.get(end, []),
+        primary_scheme=next((s for s in structures if s["is_primary"]), None),
+        veto_schemes=[s for s in structures if s["scheme_code"] in {other["veto"] for other in structures}],
         previous_evaluation_date=max((d for d in evaluations if d <= after), default=None),
         official_evaluation_date=max((d for d in evaluations if d < end), default=None),
         windows={
@@ -354,27 +413,48 @@ def _chunk(
 
 
 def chunk_json(plan: BuildPlan, chunk: Chunk) -> str:
-    """The chunk as the models read it (macro ``plan()``)."""
+    """The chunk of a build as the models read it (macro ``plan()``)."""
+    return advance_json(
+        chunk,
+        first_date=plan.first_date,
+        opening_date=plan.opening_date,
+        is_merging=any(b.row_count for b in plan.batches.get("core_banking.customer_merges", [])),
+        published_version=plan.published_version,
+    )
+
+
+def advance_json(
+    chunk: Chunk, *, first_date: date, opening_date: date | None, is_merging: bool, published_version: int = 0
+) -> str:
+    """An advance as the models read it, in a build or in a trial of policies."""
 
     def iso(day: date | None) -> str | None:
         return day.isoformat() if day else None
 
-    after = chunk.base_date or plan.first_date - DAY
+    after = chunk.base_date or first_date - DAY
     return json.dumps(
         {
             "base_date": iso(chunk.base_date),
             "as_of_date": iso(chunk.as_of_date),
-            "first_date": iso(plan.first_date),
-            "opening_date": iso(plan.opening_date) if chunk.base_date is None else None,
+            "first_date": iso(first_date),
+            "opening_date": iso(opening_date) if chunk.base_date is None else None,
             "is_single_day": chunk.as_of_date == after + DAY,
             "account_dates": [iso(d) for d in chunk.account_dates],
             "customer_dates": [iso(d) for d in chunk.customer_dates],
             "month_end_dates": [iso(d) for d in chunk.month_end_dates],
             "measure_dates": [iso(d) for d in chunk.windows],
-            "evaluation_dates": [iso(d) for d in chunk.evaluation_dates],
+            "evaluation_date": iso(chunk.evaluation_date),
+            "evaluated_schemes": chunk.evaluated_schemes,
+            "primary_scheme": chunk.primary_scheme,
+            "veto_schemes": chunk.veto_schemes,
+            "is_merging": is_merging,
+            "window_end_dates": {
+                code: iso(window_end(chunk.as_of_date, code)) for code in ("month", "quarter", "year")
+            },
+            "past_month_ends": [iso(d) for d in past_month_ends(chunk.as_of_date)],
             "previous_evaluation_date": iso(chunk.previous_evaluation_date),
             "official_evaluation_date": iso(chunk.official_evaluation_date),
-            "published_version": plan.published_version,
+            "published_version": published_version,
             "windows": {
                 iso(day): {
                     code: {

@@ -25,12 +25,16 @@ STAGED_FEEDS = (
     "core_banking.deposit_accounts",
     "core_banking.opening_balance_days",
     "crm.households",
+    "crm.prospects",
+    "enterprise.enterprises",
     "finance.gl_balances",
+    "finance.revenue",
     "loan.loans",
     "market.fx_rates",
     "market.instrument_prices",
     "reference.branches",
     "reference.products",
+    "risk.customer_risk",
     "wealth.wealth_holdings",
 )
 _HEADER = "# Generated from contracts/ by `tierhouse docs`; edit the contract instead.\n"

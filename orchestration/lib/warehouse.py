@@ -20,14 +20,16 @@ import yaml
 from orchestration.lib.contracts import Feed
 from orchestration.lib.home import Home
 from orchestration.lib.planning import (
-    CARD_SPEND_DAYS_KEPT,
     DAY,
+    YEAR_DAYS_KEPT,
     BuildPlan,
     Chunk,
     batch_days,
     batches_of_chunk,
     kept_account_dates,
     kept_customer_dates,
+    kept_evaluation_dates,
+    kept_measure_dates,
 )
 from orchestration.lib.staging import raw_columns
 
@@ -298,7 +300,14 @@ def apply_retention(home: Home, as_of: date, first_date: date) -> None:
             f"delete from core.fct_customer_balance where as_of_date not in ({customer}) "
             "and as_of_date != last_day(as_of_date)"
         )
+        evaluated = ", ".join(f"date '{d}'" for d in sorted(kept_evaluation_dates(as_of, first_date)))
+        measured = ", ".join(f"date '{d}'" for d in sorted(kept_measure_dates(as_of)))
+        # All evaluations of the primary scheme are kept: a late correction says which of its tiers it changed.
         con.execute(
-            "delete from core.fct_card_spend_day where business_date <= ?",
-            [as_of - CARD_SPEND_DAYS_KEPT * DAY],
+            f"delete from core.fct_tier_evaluation where evaluation_date not in ({evaluated}) "
+            "and scheme_code not in (select scheme_code from policy.scheme where is_primary)"
         )
+        for table in ("fct_month_measure", "fct_customer_factor"):
+            con.execute(f"delete from core.{table} where evaluation_date not in ({measured})")
+        for table in ("fct_card_spend_day", "fct_revenue_day"):
+            con.execute(f"delete from core.{table} where business_date <= ?", [as_of - YEAR_DAYS_KEPT * DAY])

@@ -49,3 +49,25 @@
 {% macro spark__sha256_text(value) -%}
     sha2({{ value }}, 256)
 {%- endmacro %}
+
+{#- Integer division of numbers that are not negative. -#}
+{% macro floor_divide(amount, divisor) %}{{ return(adapter.dispatch('floor_divide', 'tierhouse')(amount, divisor)) }}{% endmacro %}
+{% macro duckdb__floor_divide(amount, divisor) -%}
+    (cast({{ amount }} as hugeint) // cast({{ divisor }} as hugeint))
+{%- endmacro %}
+{% macro spark__floor_divide(amount, divisor) -%}
+    (cast({{ amount }} as decimal(38, 0)) div cast({{ divisor }} as decimal(38, 0)))
+{%- endmacro %}
+
+{#- Completed years from a date to another; a birthday counts on the day itself, one on 29 February on 1 March of
+    common years. -#}
+{% macro completed_years(start, finish) %}{{ return(adapter.dispatch('completed_years', 'tierhouse')(start, finish)) }}{% endmacro %}
+{% macro default__completed_years(start, finish) -%}
+    extract(year from {{ finish }}) - extract(year from {{ start }})
+    - case
+        when extract(month from {{ finish }}) * 100 + extract(day from {{ finish }})
+            < extract(month from {{ start }}) * 100 + extract(day from {{ start }})
+            then 1
+        else 0
+    end
+{%- endmacro %}

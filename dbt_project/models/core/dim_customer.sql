@@ -6,6 +6,7 @@ with deliveries as (
         occupation,
         education,
         annual_income,
+        interests,
         risk_appetite,
         home_branch_id,
         opened_date,
@@ -29,21 +30,9 @@ newest as (
 
 households as (
     select
-        members.customer_id,
-        max_by(
-            members.household_id,
-            cast(members.valid_from as {{ dbt.type_string() }}) || members.household_id
-        ) as household_id
-    from {{ ref('stg_crm__households') }} as members
-    inner join {{ source('build', 'batch_day') }} as batch_days
-        on
-            batch_days.feed_id = 'crm.households'
-            and members.batch_id = batch_days.batch_id
-            and batch_days.business_date = {{ as_of_date() }}
-    where
-        members.valid_from <= {{ as_of_date() }}
-        and (members.valid_to is null or members.valid_to > {{ as_of_date() }})
-    group by members.customer_id
+        customer_id,
+        household_id
+    from {{ ref('int_customer__household_member') }}
 ),
 
 successors as (
@@ -69,6 +58,7 @@ final as (
         deliveries.occupation,
         deliveries.education,
         deliveries.annual_income,
+        deliveries.interests,
         deliveries.risk_appetite,
         coalesce(branches.acting_branch_id, 'unknown_branch') as home_branch_id,
         households.household_id,

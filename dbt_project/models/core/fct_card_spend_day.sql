@@ -45,7 +45,8 @@ final as (
         card_owners.customer_id,
         cast(
             sum({{ multiply_money('transactions.amount', 'fx_days.rate_cny') }}) as decimal(18, 2)
-        ) as card_spend_cny
+        ) as card_spend_cny,
+        cast(sum(case when transactions.amount > 0 then 1 else 0 end) as bigint) as spend_count
     from transactions
     inner join counted_kinds
         on

@@ -19,16 +19,17 @@ spend as (
 grades as (
     select
         coalesce(successors.new_customer_id, cards.customer_id) as customer_id,
-        max_by(cards.card_grade, ranks.grade_rank) as highest_card_grade
+        max_by(cards.card_grade, ranks.code_rank) as highest_card_grade
     from {{ ref('stg_card__card_accounts') }} as cards
     inner join {{ source('build', 'batch_day') }} as batch_days
         on
             batch_days.feed_id = 'card.card_accounts'
             and cards.batch_id = batch_days.batch_id
             and batch_days.business_date = {{ as_of_date() }}
-    inner join {{ source('policy', 'card_grade') }} as ranks
+    inner join {{ source('policy', 'code_rank') }} as ranks
         on
-            cards.card_grade = ranks.card_grade
+            cards.card_grade = ranks.code
+            and ranks.measure_code = 'highest_card_grade_rank'
             and ranks.effective_from <= {{ as_of_date() }}
             and ranks.effective_to > {{ as_of_date() }}
     left join successors on cards.customer_id = successors.old_customer_id

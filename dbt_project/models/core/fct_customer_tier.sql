@@ -1,3 +1,5 @@
+{%- set scheme = plan()['primary_scheme'] -%}
+
 with evaluations as (
     select
         evaluation_date,
@@ -13,33 +15,45 @@ with evaluations as (
         policy_version
     from {{ ref('fct_tier_evaluation') }}
     -- A tier evaluated on a month end holds from the day after it.
-    where evaluation_date = {{ date_literal(plan()['official_evaluation_date'] or '0001-01-01') }}
+    where
+        evaluation_date = {{ date_literal(plan()['official_evaluation_date'] or '0001-01-01') }}
+        and scheme_code = '{{ scheme.scheme_code }}'
 ),
 
 measures as (
     select
-        customer_id,
-        aum_cny,
-        aum_month_avg_cny,
-        aum_quarter_avg_cny,
-        aum_year_avg_cny
-    from {{ ref('fct_customer_measure') }}
-    where measure_date = {{ as_of_date() }}
+        measures.customer_id,
+        {{ measure_value(scheme.measure, 'measures') }} as measure_value
+    from {{ ref('fct_customer_measure') }} as measures
+    where measures.measure_date = {{ as_of_date() }}
+),
+
+tiers as (
+    select
+        scheme_code,
+        policy_version,
+        tier_code,
+        tier_rank,
+        label_zh,
+        rule_id,
+        is_door_tier
+    from {{ source('policy', 'tier') }}
+    where policy_version = '{{ scheme.policy_version }}'
 ),
 
 bands as (
     select
-        scheme_code,
-        policy_version,
-        measure_code,
-        tier_code,
-        tier_rank,
-        label_zh,
-        lower_bound_cny,
-        upper_bound_cny,
-        rule_id
-    from {{ source('policy', 'tier_band') }}
-    where effective_from <= {{ as_of_date() }} and effective_to > {{ as_of_date() }}
+        bands.scheme_code,
+        bands.policy_version,
+        tiers.tier_code,
+        tiers.tier_rank,
+        tiers.label_zh,
+        tiers.rule_id,
+        bands.lower_value,
+        bands.upper_value
+    from {{ source('policy', 'tier_band') }} as bands
+    inner join tiers
+        on bands.policy_version = tiers.policy_version and bands.tier_code = tiers.tier_code
 ),
 
 door_tiers as (
@@ -48,8 +62,15 @@ door_tiers as (
         tier_code,
         tier_rank,
         label_zh
-    from {{ source('policy', 'door_tier') }}
-    where effective_from <= {{ as_of_date() }} and effective_to > {{ as_of_date() }}
+    from tiers
+    where is_door_tier
+),
+
+vetoed as (
+    select
+        scheme_code,
+        customer_id
+    from {{ ref('int_tiering__vetoed_customer') }}
 ),
 
 successors as (
@@ -106,7 +127,7 @@ official as (
         ranked.policy_version,
         given_bands.label_zh
     from ranked_evaluations as ranked
-    left join {{ source('policy', 'tier_band') }} as given_bands
+    left join {{ source('policy', 'tier') }} as given_bands
         on
             ranked.scheme_code = given_bands.scheme_code
             and ranked.policy_version = given_bands.policy_version
@@ -144,16 +165,14 @@ indicative as (
     select
         measures.customer_id,
         bands.scheme_code,
-        bands.policy_version,
-        bands.measure_code,
-        {{ measure_value('bands.measure_code', 'measures') }} as measure_value,
+        measures.measure_value,
         bands.tier_code,
         bands.tier_rank
     from measures
     inner join bands
         on
-            {{ measure_value('bands.measure_code', 'measures') }} >= bands.lower_bound_cny
-            and {{ measure_value('bands.measure_code', 'measures') }} < bands.upper_bound_cny
+            measures.measure_value >= bands.lower_value
+            and measures.measure_value < bands.upper_value
 ),
 
 -- A card holder may own no asset account at all: his door counts as well as another's.
@@ -177,11 +196,10 @@ candidates as (
 ),
 
 schemes as (
-    select distinct
-        scheme_code,
-        policy_version,
-        measure_code
-    from bands
+    select
+        '{{ scheme.scheme_code }}' as scheme_code,
+        '{{ scheme.policy_version }}' as policy_version,
+        '{{ scheme.measure_code }}' as measure_code
 ),
 
 joined as (
@@ -205,6 +223,7 @@ joined as (
         open_doors.door_rule_ids,
         open_doors.first_rule_id,
         open_doors.open_since_date,
+        vetoed.customer_id is not null as is_vetoed,
         case
             when coalesce(official.tier_rank, 0) > 0 then official.tier_code
             when open_doors.customer_id is not null then door_tiers.tier_code
@@ -230,24 +249,10 @@ joined as (
             candidates.customer_id = open_doors.customer_id
             and candidates.scheme_code = open_doors.scheme_code
     left join door_tiers on candidates.scheme_code = door_tiers.scheme_code
-),
-
-tier_labels as (
-    select
-        scheme_code,
-        tier_code,
-        tier_rank,
-        label_zh,
-        rule_id
-    from bands
-    union all
-    select
-        scheme_code,
-        tier_code,
-        tier_rank,
-        label_zh,
-        cast(null as {{ dbt.type_string() }}) as rule_id
-    from door_tiers
+    left join vetoed
+        on
+            candidates.customer_id = vetoed.customer_id
+            and candidates.scheme_code = vetoed.scheme_code
 ),
 
 final as (
@@ -257,17 +262,18 @@ final as (
         joined.tier_code,
         case
             when joined.official_band_rank > 0 then joined.official_band_rank
-            else tier_labels.tier_rank
+            else tiers.tier_rank
         end as tier_rank,
         case
             when joined.official_band_rank > 0 then joined.official_label_zh
-            else tier_labels.label_zh
+            else tiers.label_zh
         end as label_zh,
         joined.measure_code,
         joined.measure_value,
         joined.indicative_tier_code,
         cast(coalesce(joined.grace_months_below, 0) as bigint) as grace_months_below,
         case
+            when joined.is_vetoed and joined.tier_code != 'none' then 'veto'
             when joined.official_band_rank > 0 then joined.decided_by
             when joined.door_rule_ids is not null then 'entry_door'
             else 'individual'
@@ -275,7 +281,7 @@ final as (
         case
             when joined.official_band_rank > 0 then joined.official_rule_id
             when joined.door_rule_ids is not null then joined.first_rule_id
-            else tier_labels.rule_id
+            else tiers.rule_id
         end as rule_id,
         case
             when joined.official_band_rank > 0 then joined.official_valid_from
@@ -295,8 +301,8 @@ final as (
         joined.official_band_rank > 0 as is_asset_door_open,
         joined.door_rule_ids
     from joined
-    left join tier_labels
-        on joined.scheme_code = tier_labels.scheme_code and joined.tier_code = tier_labels.tier_code
+    left join tiers
+        on joined.scheme_code = tiers.scheme_code and joined.tier_code = tiers.tier_code
 )
 
 select * from final

@@ -4,12 +4,10 @@
 -- customer.
 with tiers as (
     select
-        tiers.customer_id,
-        tiers.tier_rank
-    from {{ ref('mart_tiering__customer_tier') }} as tiers
-    inner join {{ source('policy', 'scheme') }} as schemes
-        on tiers.scheme_code = schemes.scheme_code and tiers.policy_version = schemes.policy_version
-    where schemes.is_primary
+        customer_id,
+        tier_rank
+    from {{ ref('mart_tiering__customer_tier') }}
+    where scheme_code = '{{ plan()['primary_scheme'].scheme_code }}'
 )
 
 select assets.customer_id

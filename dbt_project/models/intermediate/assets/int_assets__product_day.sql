@@ -10,6 +10,7 @@ weights as (
         product_code,
         coefficient
     from {{ source('policy', 'asset_weight') }}
+    where asset_set = 'standard'
 ),
 
 -- Positions that a bank books without a product code.

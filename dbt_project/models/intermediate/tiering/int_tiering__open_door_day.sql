@@ -32,13 +32,14 @@ grade_measures as (
         batch_days.business_date,
         cards.customer_id,
         'highest_card_grade_rank' as measure_code,
-        max(grades.grade_rank) as measure_value
+        max(grades.code_rank) as measure_value
     from {{ ref('stg_card__card_accounts') }} as cards
     inner join {{ source('build', 'batch_day') }} as batch_days
         on batch_days.feed_id = 'card.card_accounts' and cards.batch_id = batch_days.batch_id
-    inner join {{ source('policy', 'card_grade') }} as grades
+    inner join {{ source('policy', 'code_rank') }} as grades
         on
-            cards.card_grade = grades.card_grade
+            cards.card_grade = grades.code
+            and grades.measure_code = 'highest_card_grade_rank'
             and batch_days.business_date >= grades.effective_from
             and batch_days.business_date < grades.effective_to
     where cards.status != 'closed'
