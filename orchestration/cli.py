@@ -20,6 +20,8 @@ from orchestration.lib.home import PROJECT_ROOT, Home
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tierhouse: customer tiers, kept every day.")
 land_app = typer.Typer(no_args_is_help=True, help="Deliveries of the bank.")
 app.add_typer(land_app, name="land")
+policy_app = typer.Typer(no_args_is_help=True, help="Policies: the bank's rules.")
+app.add_typer(policy_app, name="policy")
 
 HomeOption = Annotated[
     Path | None,
@@ -122,6 +124,84 @@ def land_check(
         console.print(f"- {finding}", soft_wrap=True, highlight=False)
     if any(finding.level in ("reject", "quarantine") for finding in findings):
         raise typer.Exit(1)
+
+
+@policy_app.command("check")
+def policy_check(
+    policies: Annotated[Path | None, typer.Option(help="Folder of policy files (default: the project's).")] = None,
+    literal: Annotated[Path | None, typer.Option(help="Instead: a file of bands copied word for word.")] = None,
+) -> None:
+    """Say what is wrong with policies: file, line, rule, defect and mend. Writes nothing."""
+    from orchestration.lib.home import POLICIES_DIR
+    from orchestration.lib.policies import PolicyError, load_policies
+    from orchestration.lib.policies.lint import lint
+    from orchestration.lib.policies.literal import literal_findings
+
+    summary = ""
+    try:
+        if literal:
+            findings = literal_findings(literal)
+            summary = f"{literal.name}: no findings"
+        else:
+            read = load_policies(policies or POLICIES_DIR)
+            findings = [str(finding) for finding in lint(read)]
+            dated = read.dated(is_disabled_too=True)
+            summary = f"{len(dated)} policies, {sum(len(versions) for _, versions in dated)} versions: no findings"
+    except PolicyError as error:
+        findings = str(error).splitlines()
+    for finding in findings:
+        typer.echo(finding)  # as it is: rich would take brackets for markup
+    if findings:
+        raise typer.Exit(1)
+    typer.echo(summary)
+
+
+@policy_app.command("diff")
+def policy_diff(
+    draft: Annotated[Path, typer.Argument(help="A scheme's YAML file, or a folder of policy files.")],
+    home: HomeOption = None,
+    months: Annotated[int | None, typer.Option(min=1, help="Only the last so many kept month ends.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write an HTML report to this file.")] = None,
+) -> None:
+    """Say what a draft would change: replay it and the policies in force over the kept month ends."""
+    from orchestration.lib.policies import PolicyError
+    from orchestration.lib.policies.diff import diff_policies, load_draft, print_report, write_report
+    from orchestration.lib.policies.trial import TrialFailed
+
+    try:
+        diffs = diff_policies(load_draft(draft), Home.resolve(home), months)
+    except PolicyError as error:
+        for line in str(error).splitlines():
+            typer.echo(line)
+        raise typer.Exit(1) from error
+    except TrialFailed as error:
+        raise _fail(str(error)) from error
+    print_report(diffs, console)
+    if out:
+        write_report(diffs, out)
+        console.print(f"report: {out}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def explain(
+    customer: Annotated[str, typer.Argument(help="The customer's id, as the bank's systems have it.")],
+    scheme: Annotated[str | None, typer.Option(help="Scheme code (default: the primary scheme).")] = None,
+    day: Annotated[
+        datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="A kept evaluation (default: the last).")
+    ] = None,
+    home: HomeOption = None,
+) -> None:
+    """Say why a customer has a tier: accounts, threshold, margin, grace, the rule in its own words."""
+    from orchestration.lib.explain import ExplainError, print_explanation
+    from orchestration.lib.explain import explain as explained
+    from orchestration.lib.policies import PolicyError, load_policies
+
+    try:
+        policies = load_policies()
+        explanation = explained(Home.resolve(home), policies, customer, scheme, day.date() if day else None)
+    except (ExplainError, PolicyError) as error:
+        raise _fail(str(error)) from error
+    print_explanation(explanation, policies, console)
 
 
 @app.command()

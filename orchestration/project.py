@@ -24,6 +24,9 @@ class OfflineDbtCliResource(DbtCliResource):
     def _cli_version(self) -> Version:
         return parse(importlib.metadata.version("dbt-core"))
 
+    def _initialize_dbt_core_adapter(self, args: object) -> None:
+        """None: dagster-dbt's adapter serves row counts and column metadata that are not fetched here, for 1.4 s."""
+
 
 def offline_dbt() -> OfflineDbtCliResource:
     """Dbt of the environment that runs this, whether or not that environment is activated."""

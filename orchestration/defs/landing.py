@@ -60,6 +60,13 @@ def _feed_metadata(feed: Feed, report: LandingReport) -> dict[str, dg.MetadataVa
     return metadata
 
 
+def _preload() -> None:
+    """Import what audit and publish need: Great Expectations and the drawing of PNG pictures."""
+    preload()
+    import matplotlib.backends.backend_agg
+    import matplotlib.figure  # noqa: F401
+
+
 @dg.multi_asset(
     name="land_deliveries",
     specs=_specs(),
@@ -70,8 +77,8 @@ def _feed_metadata(feed: Feed, report: LandingReport) -> dict[str, dg.MetadataVa
 )
 def land_deliveries(context: dg.AssetExecutionContext, session: BuildSession) -> Iterator[dg.MaterializeResult[None]]:
     """Judge and store every complete delivery up to the last partition of the run."""
-    # Great Expectations takes seven seconds to import: it loads while deliveries are read.
-    threading.Thread(target=preload, daemon=True).start()
+    # These take seven seconds to import: they load while deliveries are read.
+    threading.Thread(target=_preload, daemon=True).start()
     through = date.fromisoformat(context.partition_key_range.end)
     report = land(
         session.home,

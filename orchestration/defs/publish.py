@@ -12,6 +12,7 @@ from orchestration.defs.audit import verdict
 from orchestration.defs.partitions import BUSINESS_DATES, ONE_RUN, WRITER_POOL
 from orchestration.defs.session import BuildSession
 from orchestration.lib.home import Home
+from orchestration.lib.policies import load_policies
 from orchestration.lib.publish import publish
 from orchestration.lib.warehouse import apply_retention
 
@@ -62,8 +63,9 @@ def publish_metadata(home: Home, version: int) -> dict[str, dg.MetadataValue]:
             "select count(*), sum(aum_cny), count(*) filter (is_in_scope) from assets.customer_assets"
         ).fetchall()[0]
         tiers = con.execute(
-            "select tier_code, count(*) from tiering.customer_tier where tier_rank > 0 "
-            "group by tier_code, tier_rank order by tier_rank"
+            "select tier_code, count(*) from tiering.customer_tier where tier_rank > 0 and scheme_code = ? "
+            "group by tier_code, tier_rank order by tier_rank",
+            [load_policies().primary.scheme_code],
         ).fetchall()
         trend = con.execute(
             "select business_date, sum(balance_cny) from assets.branch_assets_daily "

@@ -49,8 +49,10 @@ class BuildSession(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The build that this run began, or, when the run continues one, the last that the journal began."""
         if self._plan is not None:
             return self._plan.build_id
-        begun = [e["build_id"] for e in Journal(self.home.journal).events() if e["event"] == "begin"]
-        return str(begun[-1])
+        last_begun = Journal(self.home.journal).read().last_begun
+        if last_begun is None:
+            raise dg.Failure("no build has begun yet; materialize from land_deliveries on", allow_retries=False)
+        return last_begun
 
     def record(self) -> BuildRecord:
         return BuildRecord.read(self.home, self.build_id())

@@ -25,7 +25,9 @@ from orchestration.lib.files import write_atomically
 from orchestration.lib.home import Home
 from orchestration.lib.journal import Journal
 from orchestration.lib.ledger import Batch, Ledger
-from orchestration.lib.marts import mart_hashes
+from orchestration.lib.marts import PartitionHashes, hash_marts, mart_hashes
+from orchestration.lib.policies import load_policies
+from orchestration.lib.second_evaluator import explanation_checks
 from orchestration.lib.warehouse import connect
 
 BEFORE_VERDICT = fault.declare("audit.before_verdict", "checks ran, verdict not written")
@@ -54,7 +56,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of one audit; kept as builds/<build_id>/verdict.json."""
+    """The outcome of one audit; kept as builds/<build_id>/verdict.json. ``partitions``: what the marts held."""
 
     build_id: str
     as_of_date: date
@@ -62,6 +64,7 @@ class Verdict:
     checks: tuple[Check, ...]
     counts: dict[str, int]
     mart_hashes: dict[str, str]
+    partitions: PartitionHashes
 
     def blocking(self) -> list[str]:
         return [c.check_name for c in self.checks if c.blocks]
@@ -93,7 +96,13 @@ class Verdict:
         doc: dict[str, Any] = json.loads(cls.path(home, build_id).read_text(encoding="utf-8"))
         doc["as_of_date"] = date.fromisoformat(doc["as_of_date"])
         doc["checks"] = tuple(Check(**c) for c in doc["checks"])
+        doc["partitions"] = PartitionHashes(**doc["partitions"])
         return cls(**doc)
+
+
+def version_below(home: Home, record: BuildRecord) -> Path | None:
+    """Folder of the published version that a build stands on, None for a first build."""
+    return home.published / str(record.published_version) if record.published_version else None
 
 
 _MODEL_CHECK = "dbt.model."
@@ -201,7 +210,7 @@ def delivery_drift_checks(
     base = record.base_date
     if base is None:
         return []
-    used = Journal(home.journal).used_batches()
+    used = Journal(home.journal).read().used_batches
     checks = []
     for feed in contracts.values():
         limits = feed.drift_limits
@@ -297,6 +306,22 @@ def conservation_checks(
     return checks
 
 
+def second_evaluation_checks(con: duckdb.DuckDBPyConnection, record: BuildRecord) -> list[Check]:
+    """The evaluator that knows explanations and policies alone gives a sample of customers the same tiers."""
+    return [
+        Check(
+            check_name=found.check_name,
+            severity="block",
+            status=FAIL if found.failed_count else PASS,
+            failed_count=found.failed_count,
+            owner="policy_owner",
+            rule_id="",
+            detail=found.detail,
+        )
+        for found in explanation_checks(con, record, load_policies())
+    ]
+
+
 def arrival_checks(record: BuildRecord, contracts: dict[str, Feed], ledger: list[Batch]) -> list[Check]:
     """Feeds that the contract expects on the as-of date and that did not come, or came and were rejected.
 
@@ -357,7 +382,9 @@ def is_overridable(check_name: str) -> bool:
 
 
 def _apply_overrides(checks: list[Check], home: Home, as_of: date) -> list[Check]:
-    allowed = {e["check_name"]: e for e in Journal(home.journal).overrides() if e["as_of_date"] == as_of.isoformat()}
+    allowed = {
+        e["check_name"]: e for e in Journal(home.journal).read().overrides if e["as_of_date"] == as_of.isoformat()
+    }
     overridden = []
     for check in checks:
         entry = allowed.get(check.check_name) if check.blocks and is_overridable(check.check_name) else None
@@ -382,13 +409,14 @@ def audit(home: Home, build_id: str, contracts: dict[str, Feed], dbt_target: Pat
             batches.setdefault(batch.feed_id, []).append(batch)
     checks = dbt_checks(dbt_target) + arrival_checks(record, contracts, ledger)
     is_finished = not any(c.check_name.startswith(_MODEL_CHECK) for c in checks)
-    hashes, counts = {}, {}
+    partitions, counts = PartitionHashes({}, {}, {}), {}
     with connect(home.warehouse, read_only=True) as con:
         checks += delivery_drift_checks(con, home, record, contracts, batches)
         if is_finished:
             checks += money_drift_checks(con, record, contracts)
             checks += conservation_checks(con, record, contracts, batches)
-            hashes = mart_hashes(con)
+            checks += second_evaluation_checks(con, record)
+            partitions = hash_marts(con, version_below(home, record), record.base_date)
             counts = {
                 "customers": _count(con, "core.dim_customer"),
                 "account_days": _count(con, "intermediate.int_assets__leg_day"),
@@ -403,7 +431,8 @@ def audit(home: Home, build_id: str, contracts: dict[str, Feed], dbt_target: Pat
         is_passed=bool(checks) and not any(c.blocks for c in checks),
         checks=tuple(checks),
         counts=counts,
-        mart_hashes=hashes,
+        mart_hashes=mart_hashes(partitions.hashes) if is_finished else {},
+        partitions=partitions,
     )
     fault.point(BEFORE_VERDICT)
     write_atomically(Verdict.path(home, build_id), verdict.to_json())

@@ -18,7 +18,8 @@ from orchestration.lib.home import DBT_PROJECT_DIR, Home
 from orchestration.lib.journal import Journal
 from orchestration.lib.ledger import Ledger
 from orchestration.lib.planning import BuildPlan, Chunk, chunk_json, plan_build
-from orchestration.lib.policies import PolicySet, compile_policies
+from orchestration.lib.policies import PolicyError, PolicySet, compile_policies
+from orchestration.lib.policies.lint import frozen_changes
 from orchestration.lib.publish import recover
 
 BEFORE_BEGIN = fault.declare("build.before_begin", "planned, journal says nothing yet")
@@ -67,14 +68,20 @@ def start_build(
 ) -> BuildPlan | None:
     """Plan the next build and write its begin to the journal; None when nothing is new.
 
-    Must run under ``build_lock``. Raises MissingFeed.
+    Must run under ``build_lock``. Raises MissingFeed, and PolicyError when a version changed that a closed quarter
+    was judged by.
     """
     recover(home)
     journal = Journal(home.journal)
+    state = journal.read()
+    if state.last_published is not None:
+        changes = frozen_changes(policies, state.last_published["policy_versions"], state.frozen_through)
+        if changes:
+            raise PolicyError("\n".join(str(change) for change in changes))
     plan = plan_build(
         Ledger(home.ledger).batches(),
         contracts,
-        journal,
+        state,
         policies,
         warehouse.kept_dates(home),
         through,

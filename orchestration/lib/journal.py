@@ -9,16 +9,35 @@ a base.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from orchestration.lib.json_lines import append_lines, read_lines
+
 
 class JournalCorrupt(RuntimeError):
     """A committed journal line cannot be read."""
+
+
+@dataclass(frozen=True)
+class JournalState:
+    """What the events so far come to.
+
+    ``last_begun``: id of the last build that began. ``last_published``: the newest ``published`` event, None
+    before the first publish. ``used_batches``: ids of all batches that published builds were made of.
+    ``dirty_from``: earliest date touched by builds that began after the last publish and never got there.
+    ``frozen_through``: last day of the last closed quarter (event ``quarter_closed``), None before the first close.
+    """
+
+    last_begun: str | None
+    last_published: dict[str, Any] | None
+    used_batches: frozenset[str]
+    dirty_from: date | None
+    overrides: tuple[dict[str, Any], ...]
+    frozen_through: date | None
 
 
 @dataclass(frozen=True)
@@ -29,64 +48,40 @@ class Journal:
 
     def events(self) -> Iterator[dict[str, Any]]:
         """All events in order. A torn last line was never committed and is passed over."""
-        if not self.path.exists():
-            return
-        lines = self.path.read_bytes().split(b"\n")
-        for number, line in enumerate(lines, start=1):
-            if not line:
-                continue
+        for number, line in enumerate(read_lines(self.path), start=1):
             try:
                 yield json.loads(line)
             except json.JSONDecodeError as error:
-                if number == len(lines):
-                    return
                 raise JournalCorrupt(f"{self.path.name} line {number}: not JSON; restore it from a backup") from error
 
     def append(self, event: dict[str, Any]) -> None:
-        """Append one event and fsync it; a torn last line is cut off first."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        line = json.dumps(event, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode() + b"\n"
-        with self.path.open("ab+") as file:
-            size = file.seek(0, os.SEEK_END)
-            if size:
-                file.seek(size - 1)
-                if file.read(1) != b"\n":
-                    file.seek(0)
-                    file.truncate(file.read().rfind(b"\n") + 1)
-            file.seek(0, os.SEEK_END)
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+        """Append one event and fsync it."""
+        append_lines(self.path, [event])
 
-    def last_published(self) -> dict[str, Any] | None:
-        """The newest ``published`` event, or None before the first publish."""
-        published = None
-        for event in self.events():
-            if event["event"] == "published":
-                published = event
-        return published
-
-    def used_batches(self) -> set[str]:
-        """Ids of all batches that published builds were made of."""
+    def read(self) -> JournalState:
+        """The journal in one pass; its cost grows with history, so a step reads it once."""
+        last_begun: str | None = None
+        last_published: dict[str, Any] | None = None
         begun: dict[str, list[str]] = {}
         used: set[str] = set()
-        for event in self.events():
-            if event["event"] == "begin":
-                begun[event["build_id"]] = event["new_batches"]
-            elif event["event"] == "published":
-                used.update(begun[event["build_id"]])
-        return used
-
-    def dirty_from_unpublished(self) -> date | None:
-        """Earliest date touched by builds that began after the last publish and never got there."""
         dirty: date | None = None
+        overrides = []
+        frozen: date | None = None
         for event in self.events():
             if event["event"] == "begin":
+                last_begun = event["build_id"]
+                begun[event["build_id"]] = event["new_batches"]
                 touched = date.fromisoformat(event["dirty_from"])
                 dirty = touched if dirty is None else min(dirty, touched)
             elif event["event"] == "published":
-                dirty = None
-        return dirty
+                last_published, dirty = event, None
+                used.update(begun[event["build_id"]])
+            elif event["event"] == "override":
+                overrides.append(event)
+            elif event["event"] == "quarter_closed":
+                frozen = date.fromisoformat(event["through"])
+        return JournalState(last_begun, last_published, frozenset(used), dirty, tuple(overrides), frozen)
 
-    def overrides(self) -> list[dict[str, Any]]:
-        return [event for event in self.events() if event["event"] == "override"]
+    def last_published(self) -> dict[str, Any] | None:
+        """The newest ``published`` event, or None before the first publish."""
+        return self.read().last_published

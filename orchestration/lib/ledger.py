@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from orchestration.lib.files import fsync_path
+from orchestration.lib.json_lines import append_lines, read_lines
 
 ACCEPTED = "accepted"
 REJECTED = "rejected"
@@ -58,11 +57,6 @@ class LedgerCorrupt(RuntimeError):
     """A committed ledger line cannot be read."""
 
 
-def _to_line(batch: Batch) -> bytes:
-    record = vars(batch) | {"business_date": batch.business_date.isoformat()}
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-
-
 def _from_record(record: dict[str, Any]) -> Batch:
     record["business_date"] = date.fromisoformat(record["business_date"])
     return Batch(**record)
@@ -76,12 +70,8 @@ class Ledger:
 
     def batches(self) -> list[Batch]:
         """All batches in the order they were judged. A torn last line was never committed."""
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return []
         batches = []
-        for number, line in enumerate(data.split(b"\n")[:-1], start=1):
+        for number, line in enumerate(read_lines(self.path), start=1):
             try:
                 batches.append(_from_record(json.loads(line)))
             except (ValueError, KeyError, TypeError) as error:
@@ -96,34 +86,5 @@ class Ledger:
         return [batch for batch in self.batches() if batch.is_accepted]
 
     def append(self, batches: list[Batch]) -> None:
-        """Commit ``batches`` in one fsynced write, cutting off a torn last line before it."""
-        if not batches:
-            return
-        payload = b"".join(_to_line(batch) for batch in batches)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        is_new = not self.path.exists()
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            end = _end_of_last_line(fd)
-            os.ftruncate(fd, end)
-            os.lseek(fd, end, os.SEEK_SET)
-            view = memoryview(payload)
-            while view:
-                view = view[os.write(fd, view) :]
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        if is_new:
-            fsync_path(self.path.parent)
-
-
-def _end_of_last_line(fd: int) -> int:
-    """Offset just past the last newline of the file: what comes after it is a torn write."""
-    end = os.fstat(fd).st_size
-    while end:
-        start = max(0, end - 65536)
-        newline = os.pread(fd, end - start, start).rfind(b"\n")
-        if newline >= 0:
-            return start + newline + 1
-        end = start
-    return 0
+        """Commit ``batches`` in one fsynced write."""
+        append_lines(self.path, (vars(b) | {"business_date": b.business_date.isoformat()} for b in batches))

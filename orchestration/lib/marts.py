@@ -1,29 +1,53 @@
-"""The published relations: which there are, their keys and their content hashes."""
+"""The published relations: which there are, their keys, their files and their content hashes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
 
 import duckdb
 
-from orchestration.lib.content_hash import content_hash
+from orchestration.lib.content_hash import columns, content_hash, content_hashes
 
 
 @dataclass(frozen=True)
 class Mart:
-    """A published relation: its key orders the export, ``partition`` makes month files of a history."""
+    """A published relation: its key orders the export.
+
+    ``file_partition``: SQL of the folder (``name=value``) that a row's Parquet file lies in, None for one file.
+    ``date_column``: the date of rows of which a build writes only those after its base date; None where it
+    may write any. ``reads``: relations that rows of every date are joined with.
+    """
 
     schema: str
     name: str
     key: tuple[str, ...]
-    partition: str | None = None
+    file_partition: str | None = None
+    date_column: str | None = None
+    reads: tuple[str, ...] = ()
     is_fact: bool = True
 
     @property
     def relation(self) -> str:
         return f"{self.schema}.{self.name}"
+
+    @property
+    def label(self) -> str:
+        """SQL of a row's partition: its folder, empty where there is one file."""
+        return self.file_partition or "''"
+
+    def partition(self, label: str) -> str:
+        """Name of a partition, as manifest and verdict have it."""
+        return f"{self.relation}/{label}" if label else self.relation
+
+    def file(self, label: str) -> Path:
+        """Parquet file of a partition below a version's folder."""
+        return Path("parquet", self.schema, self.name, label, "part-0.parquet")
 
 
 MARTS = (
@@ -32,17 +56,69 @@ MARTS = (
         "assets",
         "customer_assets_monthly",
         ("month_end_date", "customer_id"),
-        partition="month_end_date",
+        file_partition="strftime(month_end_date, 'month=%Y-%m')",
+        date_column="month_end_date",
     ),
     Mart(
         "assets",
         "branch_assets_daily",
         ("business_date", "branch_id", "product_family", "currency"),
-        partition="business_date",
+        file_partition="strftime(business_date, 'month=%Y-%m')",
+        date_column="business_date",
+        reads=("core.dim_branch",),
     ),
-    Mart("assets", "restatement", ("as_of_date", "restatement_id"), is_fact=False),
-    Mart("tiering", "customer_tier", ("customer_id", "scheme_code")),
+    Mart("assets", "restatement", ("as_of_date", "restatement_id"), date_column="as_of_date", is_fact=False),
+    Mart(
+        "tiering",
+        "customer_tier",
+        ("scheme_code", "customer_id"),
+        file_partition="'scheme_code=' || scheme_code",
+        date_column="as_of_date",
+    ),
+    Mart(
+        "tiering",
+        "customer_tier_history",
+        ("scheme_code", "customer_id", "valid_from"),
+        file_partition="'scheme_code=' || scheme_code",
+        date_column="as_of_date",
+    ),
+    Mart(
+        "tiering",
+        "tier_transition",
+        ("month_end_date", "scheme_code", "from_tier_code", "to_tier_code"),
+        date_column="month_end_date",
+    ),
+    Mart(
+        "tiering",
+        "scheme_crosswalk",
+        ("month_end_date", "scheme_code", "tier_code", "other_scheme_code", "other_tier_code"),
+        file_partition="strftime(month_end_date, 'month=%Y-%m')",
+        date_column="month_end_date",
+    ),
+    Mart(
+        "tiering",
+        "tier_explanation",
+        ("scheme_code", "customer_id", "component_no"),
+        file_partition="'as_of_date=' || as_of_date",
+        date_column="as_of_date",
+    ),
+    Mart("tiering", "near_threshold", ("scheme_code", "customer_id", "direction")),
+    Mart("tiering", "enterprise_tier", ("enterprise_id", "scheme_code")),
+    Mart("tiering", "prospect", ("prospect_id",)),
 )
+
+
+@dataclass(frozen=True)
+class PartitionHashes:
+    """Content hashes of every mart's partitions, and which of them are the published version's own.
+
+    ``hashes``: partition -> hash. ``bases``: mart -> hash of what its old rows depend on beside their date.
+    ``kept``: mart -> labels of the partitions that the build did not write; their hash is the published one.
+    """
+
+    hashes: dict[str, str]
+    bases: dict[str, str]
+    kept: dict[str, list[str]]
 
 
 def fact_marts() -> tuple[Mart, ...]:
@@ -50,11 +126,91 @@ def fact_marts() -> tuple[Mart, ...]:
     return tuple(m for m in MARTS if m.is_fact)
 
 
-def mart_hashes(con: duckdb.DuckDBPyConnection, catalog: str = "") -> dict[str, str]:
-    """Content hash of every published relation, in a warehouse or a published file."""
-    prefix = f"{catalog}." if catalog else ""
-    return {m.relation: content_hash(con, prefix + m.relation) for m in MARTS}
+def text_list(texts: Iterable[str]) -> str:
+    """SQL list of texts; one that no row has when there is none."""
+    return ", ".join("'" + text.replace("'", "''") + "'" for text in texts) or "null"
+
+
+def written_rows(mart: Mart, kept: Iterable[str]) -> str:
+    """Condition on the rows that are not of the partitions ``kept`` (labels)."""
+    labels = sorted(kept)
+    return f"{mart.label} not in ({text_list(labels)})" if labels else "true"
+
+
+def hash_rows(con: duckdb.DuckDBPyConnection, mart: Mart, catalog: str, kept: Iterable[str]) -> dict[str, str]:
+    """Content hash by label of the partitions of a mart that are not ``kept``."""
+    relation = catalog + mart.relation
+    if mart.file_partition is None:
+        return {} if "" in kept else {"": content_hash(con, relation)}
+    return content_hashes(con, relation, mart.label, written_rows(mart, kept))
+
+
+def hash_marts(con: duckdb.DuckDBPyConnection, published: Path | None, base: date | None) -> PartitionHashes:
+    """Hash the marts of a warehouse: every partition that the build wrote.
+
+    ``published``: folder of the version that the build stands on, ``base`` its base date; without either
+    everything is hashed. A partition is taken over with its published hash when no row of it is after the base,
+    it has as many rows of each date as were published, and nothing else that its rows depend on has changed.
+    """
+    before: dict[str, Any] = {}
+    if published is not None and base is not None:
+        before = json.loads((published / "manifest.json").read_text(encoding="utf-8"))
+        file = str(published / "marts.duckdb").replace("'", "''")
+        con.execute(f"attach '{file}' as published (read_only)")
+    hashes: dict[str, str] = {}
+    bases: dict[str, str] = {}
+    kept: dict[str, list[str]] = {}
+    for mart in MARTS:
+        bases[mart.relation] = _basis(con, mart)
+        labels: set[str] = set()
+        if base is not None and before.get("mart_bases", {}).get(mart.relation) == bases[mart.relation]:
+            labels = _untouched(con, mart, base)
+        kept[mart.relation] = sorted(labels)
+        hashes |= {name: before["partition_hashes"][name] for name in map(mart.partition, labels)}
+        hashes |= {mart.partition(label): h for label, h in hash_rows(con, mart, "", labels).items()}
+    if before:
+        con.execute("detach published")
+    return PartitionHashes(dict(sorted(hashes.items())), bases, kept)
+
+
+def _basis(con: duckdb.DuckDBPyConnection, mart: Mart) -> str:
+    """Hash of a mart's columns, of its definition if it is a view, and of the relations that it reads."""
+    view = con.execute(
+        "select sql from duckdb_views() where schema_name = ? and view_name = ? and database_name = current_database()",
+        [mart.schema, mart.name],
+    ).fetchall()
+    basis = [columns(con, mart.relation), view, [content_hash(con, relation) for relation in mart.reads]]
+    return hashlib.sha256(repr(basis).encode()).hexdigest()
+
+
+def _untouched(con: duckdb.DuckDBPyConnection, mart: Mart, base: date) -> set[str]:
+    """Labels of the partitions that end by the base and have the published number of rows on every date."""
+    if mart.date_column is None:
+        return set()
+    now, before = (_rows_by_date(con, mart, catalog) for catalog in ("", "published."))
+    return {label for label, days in now.items() if max(days) <= base and before.get(label) == days}
+
+
+def _rows_by_date(con: duckdb.DuckDBPyConnection, mart: Mart, catalog: str) -> dict[str, dict[date, int]]:
+    found: dict[str, dict[date, int]] = {}
+    for label, day, count in con.execute(
+        f"select {mart.label}, {mart.date_column}, count(*) from {catalog}{mart.relation} group by all"
+    ).fetchall():
+        found.setdefault(label, {})[day] = count
+    return found
+
+
+def mart_hashes(partition_hashes: dict[str, str]) -> dict[str, str]:
+    """Hash of every mart: that of its partitions' names and hashes."""
+    return {
+        mart.relation: _hash_of({n: h for n, h in partition_hashes.items() if n.split("/")[0] == mart.relation})
+        for mart in MARTS
+    }
 
 
 def outputs_hash(hashes: dict[str, str]) -> str:
+    return _hash_of(hashes)
+
+
+def _hash_of(hashes: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()

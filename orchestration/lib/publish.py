@@ -11,21 +11,22 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from orchestration.lib import fault
-from orchestration.lib.audit import Verdict
+from orchestration.lib.audit import Verdict, version_below
 from orchestration.lib.build_record import BuildRecord
-from orchestration.lib.content_hash import content_hash
 from orchestration.lib.files import fsync_path, fsync_tree
 from orchestration.lib.home import Home
 from orchestration.lib.journal import Journal
-from orchestration.lib.marts import MARTS, Mart, mart_hashes, outputs_hash
+from orchestration.lib.json_lines import append_lines, read_lines
+from orchestration.lib.marts import MARTS, Mart, hash_rows, outputs_hash, text_list, written_rows
 from orchestration.lib.quality import quality_tables
 
 BEFORE_EXPORT = fault.declare("publish.before_export", "verdict read, nothing written")
@@ -48,11 +49,9 @@ class PublishLogCorrupt(RuntimeError):
 
 def read_publish_log(home: Home) -> list[dict[str, Any]]:
     """All committed publishes, oldest first; the chain is verified. A torn last line was never committed."""
-    if not home.publish_log.exists():
-        return []
     entries: list[dict[str, Any]] = []
     previous = ""
-    for line in home.publish_log.read_bytes().split(b"\n")[:-1]:
+    for line in read_lines(home.publish_log):
         entry = json.loads(line)
         body = {k: v for k, v in entry.items() if k != "entry_hash"}
         if entry["previous_hash"] != previous or entry["entry_hash"] != _entry_hash(body):
@@ -67,20 +66,6 @@ def read_publish_log(home: Home) -> list[dict[str, Any]]:
 
 def _entry_hash(body: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-
-
-def _append_log(home: Home, entry: dict[str, Any]) -> None:
-    line = json.dumps(entry, sort_keys=True, ensure_ascii=False).encode() + b"\n"
-    with home.publish_log.open("ab+") as file:
-        file.seek(0)
-        committed = file.read()
-        whole = committed.rfind(b"\n") + 1
-        if whole != len(committed):
-            file.truncate(whole)
-        file.seek(0, os.SEEK_END)
-        file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _move_pointer(home: Home, version: int) -> None:
@@ -129,69 +114,72 @@ def recover(home: Home) -> None:
         _journal_published(home, last)
 
 
-def _months(con: duckdb.DuckDBPyConnection, mart: Mart) -> list[date]:
-    rows = con.execute(
-        f"select distinct last_day({mart.partition}) as month_end from warehouse.{mart.relation} order by month_end"
-    ).fetchall()
-    return [row[0] for row in rows]
-
-
 def _copy_parquet(con: duckdb.DuckDBPyConnection, query: str, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     con.execute(f"copy ({query}) to '{file}' (format parquet, compression zstd)")
 
 
-def _export_history(
-    con: duckdb.DuckDBPyConnection,
-    mart: Mart,
-    folder: Path,
-    previous: Path | None,
-    old: dict[str, str],
-) -> Iterator[tuple[str, str]]:
-    """Month files of a history mart; a month whose content is unchanged is hard-linked, not written again."""
-    for month in _months(con, mart):
-        where = f"last_day({mart.partition}) = date '{month}'"
-        digest = content_hash(con, f"p.{mart.relation}", where)
-        name = f"{mart.relation}/month={month:%Y-%m}"
-        file = folder / "parquet" / mart.schema / mart.name / f"month={month:%Y-%m}" / "part-0.parquet"
-        known = previous / file.relative_to(folder) if previous else None
-        if known is not None and known.exists() and old.get(name) == digest:
+def _drop_all_but(con: duckdb.DuckDBPyConnection, marts: Collection[str]) -> None:
+    tables = con.execute("select schema_name, table_name from duckdb_tables() where database_name = 'p'").fetchall()
+    for schema, table in tables:
+        if f"{schema}.{table}" not in marts:
+            con.execute(f"drop table p.{schema}.{table}")
+    con.execute("checkpoint p")  # what was dropped makes room for what is written next
+
+
+def _export_mart(
+    con: duckdb.DuckDBPyConnection, mart: Mart, folder: Path, below: Path | None, old: dict[str, str], kept: set[str]
+) -> dict[str, str]:
+    """Write a mart's table and files; returns the content hash of every partition that is not kept.
+
+    Kept partitions are in the table already. A file whose content is the published one's is hard-linked.
+    """
+    written = written_rows(mart, kept)
+    rows = f"select * from warehouse.{mart.relation} where {written} order by {', '.join(mart.key)}"
+    if kept:
+        con.execute(f"delete from p.{mart.relation} where {written}")
+        con.execute(f"insert into p.{mart.relation} {rows}")
+    else:
+        con.execute(f"create table p.{mart.relation} as {rows}")
+    hashes = hash_rows(con, mart, "p.", kept)
+    for label in sorted(kept | hashes.keys()):
+        file = folder / mart.file(label)
+        known = below / mart.file(label) if below else None
+        is_same = label in kept or old.get(mart.partition(label)) == hashes[label]
+        if known is not None and known.exists() and is_same:
             file.parent.mkdir(parents=True, exist_ok=True)
             os.link(known, file)
         else:
-            _copy_parquet(
-                con,
-                f"select * from p.{mart.relation} where {where} order by {', '.join(mart.key)}",
-                file,
-            )
-        yield name, digest
+            _copy_parquet(con, f"select * from p.{mart.relation} where {mart.label} = {text_list([label])}", file)
+    return {mart.partition(label): digest for label, digest in hashes.items()}
 
 
-def _export(home: Home, verdict: Verdict, folder: Path, quality: dict[str, Any]) -> dict[str, str]:
-    """Write marts.duckdb and Parquet into ``folder``; returns the content hash of every mart."""
-    previous = home.current.resolve() if home.current.exists() else None
+def _export(home: Home, record: BuildRecord, verdict: Verdict, folder: Path, quality: dict[str, pa.Table]) -> None:
+    """Write marts.duckdb and Parquet into ``folder``.
+
+    Raises NotPublishable when what was written is not what was audited. Kept partitions come with the published
+    version's file, proven when they were written; the audit saw that the warehouse has them still.
+    """
+    below = version_below(home, record)
     old: dict[str, str] = {}
-    if previous is not None:
-        old = json.loads((previous / "manifest.json").read_text(encoding="utf-8"))["partition_hashes"]
+    if below is not None:
+        old = json.loads((below / "manifest.json").read_text(encoding="utf-8"))["partition_hashes"]
+    kept = {relation: set(labels) for relation, labels in verdict.partitions.kept.items() if labels}
+    if below is not None and kept:
+        shutil.copyfile(below / "marts.duckdb", folder / "marts.duckdb")
+    audited = verdict.partitions.hashes
+    hashes = {name: audited[name] for mart in MARTS for name in map(mart.partition, kept.get(mart.relation, ()))}
     con = duckdb.connect()
-    partition_hashes: dict[str, str] = {}
     try:
         con.execute("set threads = 2")
         con.execute("set memory_limit = '3GB'")
         con.execute("set TimeZone = 'UTC'")
         con.execute(f"attach '{home.warehouse}' as warehouse (read_only)")
         con.execute(f"attach '{folder / 'marts.duckdb'}' as p")
+        _drop_all_but(con, kept.keys())
         for mart in MARTS:
             con.execute(f"create schema if not exists p.{mart.schema}")
-            con.execute(
-                f"create table p.{mart.relation} as select * from warehouse.{mart.relation} "
-                f"order by {', '.join(mart.key)}"
-            )
-            if mart.partition:
-                partition_hashes.update(_export_history(con, mart, folder, previous, old))
-            else:
-                file = folder / "parquet" / mart.schema / mart.name / "part-0.parquet"
-                _copy_parquet(con, f"select * from p.{mart.relation}", file)
+            hashes |= _export_mart(con, mart, folder, below, old, kept.get(mart.relation, set()))
         con.execute("create schema if not exists p.quality")
         for name, table in quality.items():
             con.register("quality_rows", table)
@@ -202,16 +190,14 @@ def _export(home: Home, verdict: Verdict, folder: Path, quality: dict[str, Any])
                 f"select * from p.quality.{name}",
                 folder / "parquet" / "quality" / name / "part-0.parquet",
             )
-        hashes = mart_hashes(con, "p")
         con.execute("detach p")
     finally:
         con.close()
-    if hashes != verdict.mart_hashes:
-        changed = sorted(name for name in hashes if hashes[name] != verdict.mart_hashes.get(name))
+    if hashes != audited:
+        changed = sorted(n for n in hashes.keys() | audited.keys() if hashes.get(n) != audited.get(n))
         raise NotPublishable(
             f"build {verdict.build_id}: {', '.join(changed)} changed after the audit; run the build again"
         )
-    return partition_hashes
 
 
 def publish(home: Home, build_id: str) -> int:
@@ -229,9 +215,14 @@ def publish(home: Home, build_id: str) -> int:
             f"build {build_id} failed its audit: {', '.join(verdict.blocking())}; readers stay on the last version"
         )
     record = BuildRecord.read(home, build_id)
+    if record.published_version != (log[-1]["version"] if log else 0):
+        raise NotPublishable(
+            f"build {build_id} stands on version {record.published_version or 'none'}, which is no longer the last; "
+            "run the build again"
+        )
     fault.point(BEFORE_EXPORT)
 
-    version = (log[-1]["version"] if log else 0) + 1
+    version = record.published_version + 1
     published_at = datetime.now(UTC).isoformat(timespec="seconds")
     inputs_hash = hashlib.sha256(
         json.dumps([record.inputs, record.policy_versions], sort_keys=True).encode()
@@ -256,12 +247,13 @@ def publish(home: Home, build_id: str) -> int:
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir()
-    partition_hashes = _export(home, verdict, folder, quality_tables(home, record, verdict, [*log, entry]))
+    _export(home, record, verdict, folder, quality_tables(home, record, verdict, [*log, entry]))
     (folder / "verdict.json").write_text(verdict.to_json(), encoding="utf-8")
     manifest = {
         **entry,
         "mart_hashes": verdict.mart_hashes,
-        "partition_hashes": partition_hashes,
+        "mart_bases": verdict.partitions.bases,
+        "partition_hashes": verdict.partitions.hashes,
         "inputs": record.inputs,
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, sort_keys=True, indent=1), encoding="utf-8")
@@ -274,7 +266,7 @@ def publish(home: Home, build_id: str) -> int:
     os.replace(folder, target)
     fsync_path(home.published)
     fault.point(AFTER_RENAME)
-    _append_log(home, entry)
+    append_lines(home.publish_log, [entry])
     fault.point(AFTER_LOG)
     _move_pointer(home, version)
     fault.point(AFTER_POINTER)

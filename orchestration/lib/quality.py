@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from orchestration.lib.audit import Verdict
 from orchestration.lib.build_record import BuildRecord
 from orchestration.lib.home import Home
-from orchestration.lib.ledger import Ledger
+from orchestration.lib.ledger import Batch, Ledger
 
 LOCAL = timezone(timedelta(hours=8))  # Asia/Shanghai has had no daylight saving time since 1991
 DUE_TIME = time(7, 0)  # T+1 07:00: branches open their lists
@@ -122,9 +122,9 @@ def due_at(business_date: date) -> datetime:
     return datetime.combine(business_date + timedelta(days=1), DUE_TIME, LOCAL)
 
 
-def _late_feed(home: Home, record: BuildRecord) -> str:
+def _late_feed(ledger: list[Batch], as_of: date) -> str:
     """The feed of the as-of date that landed last, when the version came after it was due."""
-    landed = [b for b in Ledger(home.ledger).accepted() if b.business_date == record.as_of_date and b.landed_at]
+    landed = [b for b in ledger if b.is_accepted and b.business_date == as_of and b.landed_at]
     return max(landed, key=lambda b: b.landed_at).feed_id if landed else ""
 
 
@@ -133,6 +133,7 @@ def quality_tables(home: Home, record: BuildRecord, verdict: Verdict, log: list[
     as_of = record.as_of_date
     ready = datetime.fromisoformat(log[-1]["published_at"])
     due = due_at(as_of)
+    ledger = Ledger(home.ledger).batches()
     batches = [
         {
             "batch_id": b.batch_id,
@@ -151,7 +152,7 @@ def quality_tables(home: Home, record: BuildRecord, verdict: Verdict, log: list[
                 )
             },
         }
-        for b in Ledger(home.ledger).batches()
+        for b in ledger
     ]
     checks = [
         {
@@ -178,7 +179,7 @@ def quality_tables(home: Home, record: BuildRecord, verdict: Verdict, log: list[
         "ready_at": ready,
         "due_at": due,
         "is_met": ready <= due,
-        "late_feed": "" if ready <= due else _late_feed(home, record),
+        "late_feed": "" if ready <= due else _late_feed(ledger, as_of),
     }
     publishes = [
         {

@@ -7,6 +7,7 @@ import json
 import duckdb
 
 from orchestration.lib.home import Home
+from orchestration.lib.policies import load_policies
 
 
 def summary_rows(home: Home) -> list[tuple[str, str]]:
@@ -16,15 +17,20 @@ def summary_rows(home: Home) -> list[tuple[str, str]]:
     folder = home.current.resolve()
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     verdict = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
+    primary = load_policies().primary.scheme_code
     con = duckdb.connect(str(folder / "marts.duckdb"), read_only=True)
     try:
         customers, aum, in_scope = con.execute(
             "select count(*), coalesce(sum(aum_cny), 0), count(*) filter (is_in_scope) from assets.customer_assets"
         ).fetchall()[0]
         tiers = con.execute(
-            "select label_zh, tier_code, count(*) from tiering.customer_tier where tier_rank > 0 "
-            "group by label_zh, tier_code, tier_rank order by tier_rank desc"
+            "select label_zh, tier_code, count(*) from tiering.customer_tier where tier_rank > 0 and scheme_code = ? "
+            "group by label_zh, tier_code, tier_rank order by tier_rank desc",
+            [primary],
         ).fetchall()
+        others = con.execute(
+            "select count(distinct scheme_code) from tiering.customer_tier where scheme_code != ?", [primary]
+        ).fetchall()[0][0]
     finally:
         con.close()
     statuses: dict[str, int] = {}
@@ -38,6 +44,7 @@ def summary_rows(home: Home) -> list[tuple[str, str]]:
         ("customers", f"{customers:,}, of them {in_scope:,} in scope"),
         ("AUM", f"{aum:,.2f} CNY"),
         *((f"tier {code}", f"{count:,} {label}") for label, code, count in tiers),
+        ("other schemes", f"{others}, evaluated at month ends"),
         ("checks", ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))),
         ("marts", str(home.current / "marts.duckdb")),
         ("Data Docs", str(home.current / "data_docs" / "index.html")),
