@@ -34,7 +34,12 @@ STATE_TABLES = (
     "fct_card_spend_day",
     "fct_open_door",
     "fct_instrument_price",
+    "fct_revenue_day",
+    "fct_month_measure",
+    "fct_customer_factor",
+    "fct_population_bin",
     "fct_tier_evaluation",
+    "fct_tier_change",
 )
 
 

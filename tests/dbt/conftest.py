@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from tests.conftest import BuiltHome
+from orchestration.lib.build import environment
+from orchestration.lib.home import DBT_PROJECT_DIR
+from orchestration.lib.planning import advance_json, plan_chunk
+from orchestration.lib.policies import load_policies
+from tests.conftest import FIRST_DATE, BuiltHome
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +45,42 @@ def damaged(warehouse_copy: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     finally:
         con.execute("rollback")
         con.close()
+
+
+@pytest.fixture(scope="session")
+def singular_tests(
+    built_home: BuiltHome, warehouse_copy: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[date, date], dict[str, str]]:
+    """SQL of every singular data test as an advance from one day to another runs it, by name."""
+
+    @cache
+    def compiled(base: date, end: date) -> dict[str, str]:
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+        from dbt.cli.main import dbtRunner
+
+        opening = FIRST_DATE - timedelta(days=1)
+        chunk = plan_chunk(base, end, end, FIRST_DATE, opening, load_policies())
+        target = tmp_path_factory.mktemp("compiled") / "target"
+        shutil.copytree(built_home.dbt_target, target)
+        settings = {
+            "TIERHOUSE_PLAN": advance_json(chunk, first_date=FIRST_DATE, opening_date=opening, is_merging=True),
+            "TIERHOUSE_WAREHOUSE": str(warehouse_copy),
+            "DBT_PROFILES_DIR": str(DBT_PROJECT_DIR),
+            "DBT_LOG_PATH": str(target),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        }
+        select = ["--select", "test_type:singular", "--project-dir", str(DBT_PROJECT_DIR)]
+        with environment(settings):
+            try:
+                result = dbtRunner().invoke(["compile", *select, "--target-path", str(target), "--quiet"])
+            finally:
+                DuckDBConnectionManager.close_all_connections()
+        assert result.success, result.exception
+        content = json.loads((target / "manifest.json").read_text("utf-8"))
+        return {
+            node["name"]: node["compiled_code"]
+            for node in content["nodes"].values()
+            if node["resource_type"] == "test" and not node.get("test_metadata")
+        }
+
+    return compiled

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,17 @@ def rewritten(view: str, query: str) -> str:
 
 DEPOSIT_LEG = first(LEG_DAY, f"account_kind = 'deposit' and business_date = {TODAY}")
 OWNERS = "raw.core_banking__account_owners"
+PRIMARY = "branch_tiered_maintenance"
+MATRIX = "four_axes"
+LOWEST_BAND = f"scheme_code = '{PRIMARY}' and tier_rank = 0"
+EVALUATIONS = "core.fct_tier_evaluation"
+CHANGES = "core.fct_tier_change"
+TRANSITIONS = "tiering.tier_transition"
+CROSSWALK = "tiering.scheme_crosswalk"
+LAST_EVALUATION = date(2026, 4, 30)
+MONTH_END = f"date '{LAST_EVALUATION}'"
+MORROW = f"date '{LAST_EVALUATION}' + 1"
+PRIMARY_CHANGE = f"scheme_code = '{PRIMARY}' and valid_from = {MORROW}"
 # Singular test -> SQL defects, each of which it has to find. Key tests are damaged by their own columns below.
 DEFECTS: dict[str, list[str]] = {
     "assert_accounts_agree_with_products": [
@@ -76,14 +89,79 @@ DEFECTS: dict[str, list[str]] = {
     "assert_books_agree": [
         f"update audit.recon_gl_balance set status = 'break' where {first('audit.recon_gl_balance')}",
     ],
-    "assert_every_measure_has_one_band": [
-        rewritten("policy.tier_band", "select * from kept where tier_rank != 0"),
-        rewritten("policy.tier_band", "select * from kept union all select * from kept where tier_rank = 0"),
+    "assert_bands_cover_every_value_once": [
+        rewritten("policy.tier_band", f"select * from kept where not ({LOWEST_BAND})"),
+        rewritten("policy.tier_band", f"select * from kept union all select * from kept where {LOWEST_BAND}"),
+        rewritten("policy.tier_band", "select * from kept where upper_value < 9999999999999999.99"),
+        rewritten("policy.tier_band", f"select * from kept where scheme_code != '{MATRIX}' or lower_value != 1"),
+        rewritten("policy.tier_band", f"select * from kept where scheme_code != '{MATRIX}' or lower_value != 0"),
+        rewritten("policy.tier_band", "select * replace (lower_value as upper_value) from kept"),
+    ],
+    "assert_history_agrees_with_todays_tiers": [
+        f"delete from {CHANGES} where {first(CHANGES, PRIMARY_CHANGE)}",
+        (
+            f"insert into {CHANGES} by name select '{PRIMARY}' as scheme_code, 'nobody' as customer_id, "
+            f"{TODAY} as valid_from, 'lobby_adopted' as tier_code"
+        ),
+        "delete from core.fct_customer_tier where tier_rank > 0",
     ],
     "assert_scope_and_tier_agree": [
-        "delete from tiering.customer_tier where tier_rank > 0",
+        f"delete from tiering.customer_tier where scheme_code = '{PRIMARY}' and tier_rank > 0",
         f"update assets.customer_assets set is_in_scope = not is_in_scope where {first('assets.customer_assets')}",
         "update assets.customer_assets set entry_doors = null where is_in_scope",
+    ],
+}
+
+# Tests that have something to look at only when tiers are evaluated, as the build of that month end runs them.
+MONTH_END_DEFECTS: dict[str, list[str]] = {
+    "assert_every_scheme_is_evaluated": [
+        f"delete from {EVALUATIONS} where scheme_code = 'rfm'",
+        f"update {EVALUATIONS} set policy_version = 'rfm@0' where scheme_code = 'rfm'",
+        f"update {EVALUATIONS} set scheme_code = 'other' where {first(EVALUATIONS, f'evaluation_date = {MONTH_END}')}",
+    ],
+    "assert_tiers_are_known_to_their_policy": [
+        f"update {EVALUATIONS} set {column} where {first(EVALUATIONS, f'evaluation_date = {MONTH_END}')}"
+        for column in (
+            "tier_code = 'gold'",
+            "tier_rank = 99",
+            "indicative_tier_code = 'gold'",
+            "indicative_tier_rank = 99",
+            "policy_version = 'other@1'",
+        )
+    ]
+    + ["update core.fct_customer_tier set tier_code = 'gold'"],
+    "assert_tier_transition_adds_up": [
+        f"delete from {TRANSITIONS} where {first(TRANSITIONS, f'month_end_date = {MONTH_END}')}",
+        (
+            f"update {TRANSITIONS} set customer_count = customer_count + 1 "
+            f"where {first(TRANSITIONS, f'month_end_date = {MONTH_END}')}"
+        ),
+        f"update {TRANSITIONS} set from_tier_code = to_tier_code where to_tier_code != 'none'",
+        f"update {EVALUATIONS} set change_kind = null where evaluation_date = {MONTH_END}",
+    ],
+    "assert_scheme_crosswalk_is_symmetric": [
+        f"delete from {CROSSWALK} where {first(CROSSWALK, f'month_end_date = {MONTH_END}')}",
+        (
+            f"update {CROSSWALK} set customer_count = customer_count - 1 "
+            f"where {first(CROSSWALK, f'month_end_date = {MONTH_END}')}"
+        ),
+        f"update {CROSSWALK} set customer_count = 1000",
+        (
+            f"insert into {CROSSWALK} by name select scheme_code, to_tier_code as tier_code, scheme_code as "
+            "other_scheme_code, to_tier_code as other_tier_code, month_end_date, customer_count "
+            f"from {TRANSITIONS} where month_end_date = {MONTH_END} and from_tier_code = to_tier_code limit 1"
+        ),
+    ],
+}
+# The same of the advance that begins on the morrow of the evaluation, when the tiers of all schemes change.
+RFM_CHANGE = f"scheme_code = 'rfm' and valid_from = {MORROW}"
+MORROW_DEFECTS: dict[str, list[str]] = {
+    "assert_tier_changes_hold": [
+        f"update {CHANGES} set tier_code = 'none' where {first(CHANGES, RFM_CHANGE)}",
+        f"insert into {CHANGES} select * from {CHANGES} where {RFM_CHANGE}",
+        f"insert into {CHANGES} select * replace (valid_from + 1 as valid_from) from {CHANGES} where {RFM_CHANGE}",
+        f"update {CHANGES} set valid_from = {TODAY} + 1 where {first(CHANGES, RFM_CHANGE)}",
+        "delete from tiering.customer_tier where scheme_code = 'rfm'",
     ],
 }
 
@@ -111,7 +189,8 @@ def test_no_data_test_finds_anything_in_a_healthy_warehouse(
 
 
 def test_every_data_test_has_a_seeded_defect(manifest: dict[str, Any]) -> None:
-    assert set(data_tests(manifest)) == set(DEFECTS) | set(key_tests(manifest))
+    seeded = set(DEFECTS) | set(MONTH_END_DEFECTS) | set(MORROW_DEFECTS)
+    assert set(data_tests(manifest)) == seeded | set(key_tests(manifest))
 
 
 @pytest.mark.parametrize(
@@ -125,6 +204,30 @@ def test_a_singular_test_finds_its_defect(
     assert failures(damaged, data_tests(manifest)[name]) > 0
 
 
+Compiled = Callable[[date, date], dict[str, str]]
+ADVANCES = {
+    **dict.fromkeys(MONTH_END_DEFECTS, (LAST_EVALUATION - timedelta(days=1), LAST_EVALUATION)),
+    **dict.fromkeys(MORROW_DEFECTS, (LAST_EVALUATION, AS_OF_DATE)),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "defect"),
+    [
+        pytest.param(n, d, id=f"{n}-{i}")
+        for n, ds in {**MONTH_END_DEFECTS, **MORROW_DEFECTS}.items()
+        for i, d in enumerate(ds)
+    ],
+)
+def test_a_test_of_an_evaluation_is_silent_until_it_finds_its_defect(
+    damaged: duckdb.DuckDBPyConnection, singular_tests: Compiled, name: str, defect: str
+) -> None:
+    test = {"compiled_code": singular_tests(*ADVANCES[name])[name]}
+    assert failures(damaged, test) == 0
+    damaged.execute(defect)
+    assert failures(damaged, test) > 0
+
+
 def test_every_key_test_finds_a_row_that_occurs_twice_and_a_missing_part_of_the_key(
     damaged: duckdb.DuckDBPyConnection, manifest: dict[str, Any]
 ) -> None:
@@ -132,9 +235,13 @@ def test_every_key_test_finds_a_row_that_occurs_twice_and_a_missing_part_of_the_
     for name, node in key_tests(manifest).items():
         relation = manifest["nodes"][node["attached_node"]]["relation_name"]
         key = node["test_metadata"]["kwargs"]["columns"]
+        as_of = node["test_metadata"]["kwargs"].get("as_of_column")
         types = dict(damaged.execute(f"select column_name, column_type from (describe {relation})").fetchall())
-        # The date is a value of every key type, text or date, and lies in the partition that is tested.
-        values = {column: f"cast('{AS_OF_DATE}' as {types[column]})" for column in key}
+        # The date is a value of every key type but numbers, and lies in the partition that is tested.
+        values = {
+            column: "cast(1 as bigint)" if types[column] == "BIGINT" else f"cast('{AS_OF_DATE}' as {types[column]})"
+            for column in {*key, *([as_of] if as_of else [])}
+        }
         healthy = "healthy_" + name
         damaged.execute(f"create temp table {healthy} as select * from {relation}")
         as_view = damaged.execute(
@@ -145,7 +252,6 @@ def test_every_key_test_finds_a_row_that_occurs_twice_and_a_missing_part_of_the_
         # A new table has none of the constraints that would turn the defect away.
         damaged.execute(f"create table {relation} as select * from {healthy}")
         row = ", ".join(f"{value} as {column}" for column, value in values.items())
-        as_of = node["test_metadata"]["kwargs"].get("as_of_column")
         defects = {"twice": f"select {row} union all select {row}"}
         for column in key:
             if column != as_of:

@@ -11,6 +11,7 @@ import pytest
 from orchestration.lib.contracts import load_contracts
 
 AS_OF = date(2026, 10, 31)
+EVALUATED = date(2026, 9, 30)
 
 # One day's healthy rows per raw view, in the order of the columns named.
 RAW_ROWS: dict[str, tuple[str, list[str]]] = {
@@ -159,7 +160,26 @@ create table tiering.customer_tier (
     customer_id varchar, scheme_code varchar, as_of_date date, tier_code varchar, tier_rank int,
     label_zh varchar, measure_code varchar, measure_value {_CNY}, indicative_tier_code varchar,
     grace_months_below int, decided_by varchar, rule_id varchar, valid_from date,
-    policy_version varchar
+    policy_version varchar, evaluation_date date
+);
+create table tiering.customer_tier_history (
+    customer_id varchar, scheme_code varchar, as_of_date date, valid_from date, valid_to date,
+    tier_code varchar, tier_rank int, change_kind varchar, policy_version varchar
+);
+create table tiering.tier_transition (
+    scheme_code varchar, month_end_date date, from_tier_code varchar, to_tier_code varchar,
+    customer_count bigint, policy_version varchar
+);
+create table tiering.scheme_crosswalk (
+    scheme_code varchar, tier_code varchar, other_scheme_code varchar, other_tier_code varchar,
+    month_end_date date, customer_count bigint
+);
+create table tiering.enterprise_tier (
+    enterprise_id varchar, scheme_code varchar, as_of_date date, tier_code varchar, tier_rank int,
+    fiscal_year bigint, measure_value {_CNY}
+);
+create table tiering.prospect (
+    prospect_id varchar, as_of_date date, met_date date, branch_id varchar
 );
 insert into assets.customer_assets by name
 select
@@ -188,18 +208,52 @@ select * from (values
 insert into tiering.customer_tier
 select
     customer_id, 'branch_tiered_maintenance', date '{AS_OF}', tier, tier_rank, label,
-    'aum_month_avg', measure, tier, 0, decided_by, 'r', date '2026-10-01', '2026.1'
+    'aum_month_avg', measure, tier, 0, decided_by, 'r', date '2026-10-01', '2026.1', date '{EVALUATED}'
 from (values
     ('001', 'lobby_adopted', 3, '大堂认领', 125000.00, 'individual'),
     ('002', 'none', 0, '未纳入', 10.00, 'individual'),
     ('003', 'staff_maintained', 2, '员工维护', 60000.00, 'individual'),
     ('004', 'special_entry', 1, '特殊准入', 0.00, 'entry_door')
 ) as t(customer_id, tier, tier_rank, label, measure, decided_by);
+insert into tiering.customer_tier
+select
+    customer_id, scheme, date '{EVALUATED}', tier, tier_rank, label, 'points', 1, tier, grace, decided_by, 'r',
+    date '2026-10-01', scheme || '@1', date '{EVALUATED}'
+from (values
+    ('001', 'rfm', 'best', 2, '优', 0, 'individual'),
+    ('002', 'rfm', 'low', 1, '低', 0, 'veto'),
+    ('003', 'rfm', 'none', 0, '无', 0, 'individual'),
+    ('001', 'family_card', 'gold', 2, '金卡', 1, 'grace'),
+    ('002', 'family_card', 'gold', 2, '金卡', 0, 'household')
+) as t(customer_id, scheme, tier, tier_rank, label, grace, decided_by);
+insert into tiering.customer_tier_history
+select customer_id, scheme, valid_from, valid_from, valid_to, tier, tier_rank, kind, 'v1' from (values
+    ('001', 'branch_tiered_maintenance', date '2026-08-01', date '2026-10-01', 'special_entry', 1, 'enter'),
+    ('001', 'branch_tiered_maintenance', date '2026-10-01', null, 'lobby_adopted', 3, 'upgrade'),
+    ('003', 'branch_tiered_maintenance', date '2026-08-01', date '2026-09-10', 'staff_maintained', 2, 'enter'),
+    ('003', 'branch_tiered_maintenance', date '2026-09-10', null, 'none', 0, 'exit'),
+    ('001', 'rfm', date '2026-10-01', null, 'best', 2, 'enter')
+) as t(customer_id, scheme, valid_from, valid_to, tier, tier_rank, kind);
+insert into tiering.tier_transition values
+    ('rfm', '{EVALUATED}', 'none', 'best', 5, 'rfm@1'),
+    ('rfm', '{EVALUATED}', 'low', 'best', 900, 'rfm@1'),
+    ('rfm', '{EVALUATED}', 'best', 'best', 600, 'rfm@1'),
+    ('family_card', '{EVALUATED}', 'none', 'gold', 1, 'family_card@1'),
+    ('rfm', '2026-08-31', 'none', 'none', 0, null);
+insert into tiering.scheme_crosswalk values
+    ('rfm', 'best', 'family_card', 'gold', '{EVALUATED}', 7),
+    ('family_card', 'gold', 'rfm', 'best', '{EVALUATED}', 7),
+    ('rfm', 'best', 'rfm', 'best', '2026-08-31', 7);
+insert into tiering.enterprise_tier values
+    ('e1', 'corporate_five_level', '{AS_OF}', 'small', 1, 2025, 99.99),
+    ('e2', 'corporate_five_level', '{AS_OF}', 'large', 2, 2026, 100.00);
+insert into tiering.prospect values
+    ('p1', '{AS_OF}', '{AS_OF}', 'b1'), ('p2', '{AS_OF}', '2026-01-01', 'b1');
 """
 
 
 def build_warehouse(path: Path) -> Path:
-    """Write the healthy warehouse: every raw table of RAW_ROWS and the four marts."""
+    """Write the healthy warehouse: every raw table of RAW_ROWS and the marts."""
     con = duckdb.connect(str(path))
     for schema in ("raw", "assets", "tiering"):
         con.execute(f"create schema {schema}")

@@ -39,6 +39,14 @@ ASSETS = "marts.assets__customer_assets"
 MONTHLY = "marts.assets__customer_assets_monthly"
 BRANCH_ASSETS = "marts.assets__branch_assets_daily"
 TIERS = "marts.tiering__customer_tier"
+OTHER_TIERS = "marts.tiering__customer_tier_other_schemes"
+HISTORY = "marts.tiering__customer_tier_history"
+TRANSITIONS = "marts.tiering__tier_transition"
+CROSSWALK = "marts.tiering__scheme_crosswalk"
+ENTERPRISES = "marts.tiering__enterprise_tier"
+PROSPECTS = "marts.tiering__prospect"
+PAIR = "scheme_code = 'rfm' and from_tier_code = 'low' and month_end_date = '2026-09-30'"
+RFM = "scheme_code = 'rfm'"
 
 # suite, defect ({t} is the suite's table), the expectations that it trips, and no others.
 DEFECTS: list[tuple[str, str, set[str]]] = [
@@ -361,7 +369,7 @@ DEFECTS: list[tuple[str, str, set[str]]] = [
     ),
     (
         TIERS,
-        "insert into {t} select * from {t} where customer_id = '003'",
+        "insert into {t} select * from {t} where customer_id = '003' and scheme_code <> 'rfm'",
         {"customer_has_one_tier_per_scheme"},
     ),
     (
@@ -376,7 +384,7 @@ DEFECTS: list[tuple[str, str, set[str]]] = [
     ),
     (
         TIERS,
-        "update {t} set tier_code = 'staff_maintained' where customer_id = '001'",
+        "update {t} set tier_code = 'staff_maintained' where tier_code = 'lobby_adopted'",
         {"tier_has_one_rank_and_one_label"},
     ),
     (
@@ -389,7 +397,7 @@ DEFECTS: list[tuple[str, str, set[str]]] = [
     ),
     (
         TIERS,
-        "update {t} set decided_by = 'hand' where customer_id = '003'",
+        "update {t} set decided_by = 'hand' where customer_id = '003' and scheme_code <> 'rfm'",
         {"way_of_deciding_is_known"},
     ),
     (
@@ -408,6 +416,146 @@ DEFECTS: list[tuple[str, str, set[str]]] = [
         "update {t} set policy_version = null where customer_id = '003'",
         {"policy_version_is_known"},
     ),
+    (
+        OTHER_TIERS,
+        f"update {{t}} set as_of_date = '2026-08-31', evaluation_date = '2026-08-31' where {RFM} and tier_rank = 2",
+        {"scheme_is_of_one_evaluation"},
+    ),
+    (OTHER_TIERS, f"update {{t}} set evaluation_date = null where {RFM}", {"scheme_is_of_one_evaluation"}),
+    (OTHER_TIERS, f"update {{t}} set evaluation_date = '2026-08-31' where {RFM}", {"scheme_is_of_one_evaluation"}),
+    (
+        OTHER_TIERS,
+        (
+            "update {t} set as_of_date = as_of_date - 1, evaluation_date = as_of_date - 1, "
+            f"valid_from = as_of_date where {RFM}"
+        ),
+        {"scheme_is_of_one_evaluation"},
+    ),
+    (
+        OTHER_TIERS,
+        f"update {{t}} set policy_version = 'rfm@0' where {RFM} and customer_id = '001'",
+        {"scheme_is_of_one_evaluation"},
+    ),
+    (
+        OTHER_TIERS,
+        f"update {{t}} set policy_version = null where {RFM} and customer_id = '001'",
+        {"scheme_is_of_one_evaluation"},
+    ),
+    (
+        OTHER_TIERS,
+        "update {t} set tier_rank = 3 where customer_id = '001' and tier_code = 'gold'",
+        {"tier_has_one_rank_and_one_label"},
+    ),
+    (
+        OTHER_TIERS,
+        "update {t} set label_zh = '金' where customer_id = '001' and tier_code = 'gold'",
+        {"tier_has_one_rank_and_one_label"},
+    ),
+    (OTHER_TIERS, "update {t} set tier_rank = 0 where tier_code = 'low'", {"tier_has_one_rank_and_one_label"}),
+    (OTHER_TIERS, "update {t} set label_zh = null where tier_code = 'low'", {"tier_has_one_rank_and_one_label"}),
+    (OTHER_TIERS, f"update {{t}} set decided_by = 'entry_door' where {RFM}", {"way_of_deciding_is_known"}),
+    (OTHER_TIERS, f"update {{t}} set decided_by = null where {RFM}", {"way_of_deciding_is_known"}),
+    (OTHER_TIERS, f"update {{t}} set grace_months_below = 13 where {RFM}", {"grace_and_validity_are_plausible"}),
+    (OTHER_TIERS, f"update {{t}} set valid_from = valid_from + 1 where {RFM}", {"grace_and_validity_are_plausible"}),
+    (OTHER_TIERS, f"update {{t}} set valid_from = null where {RFM}", {"grace_and_validity_are_plausible"}),
+    (
+        HISTORY,
+        "insert into {t} select * replace (valid_from - 900 as valid_from) from {t} where valid_to is null",
+        {"customer_has_one_open_interval", "intervals_follow_on_one_another"},
+    ),
+    (
+        HISTORY,
+        "update {t} set valid_to = valid_to - 1 where customer_id = '003' and valid_to is not null",
+        {"intervals_follow_on_one_another"},
+    ),
+    (
+        HISTORY,
+        "update {t} set valid_to = valid_from where customer_id = '003' and valid_to is not null",
+        {"intervals_follow_on_one_another"},
+    ),
+    (HISTORY, "update {t} set change_kind = 'moved' where customer_id = '003'", {"change_kind_is_known"}),
+    (HISTORY, "update {t} set change_kind = 'downgrade' where tier_code = 'none'", {"change_kind_is_known"}),
+    (HISTORY, "update {t} set tier_rank = 1 where tier_code = 'none'", {"change_kind_is_known"}),
+    (HISTORY, "update {t} set policy_version = null where customer_id = '003'", {"policy_version_is_known"}),
+    (
+        TRANSITIONS,
+        f"insert into {{t}} select * from {{t}} where {PAIR}",
+        {"pair_of_tiers_appears_once"},
+    ),
+    (TRANSITIONS, f"update {{t}} set from_tier_code = null where {PAIR}", {"pair_of_tiers_appears_once"}),
+    (TRANSITIONS, f"update {{t}} set customer_count = 0 where {PAIR}", {"somebody_moved_or_stayed"}),
+    (
+        TRANSITIONS,
+        f"update {{t}} set from_tier_code = 'none', to_tier_code = 'none' where {PAIR}",
+        {"somebody_moved_or_stayed"},
+    ),
+    (
+        TRANSITIONS,
+        "update {t} set month_end_date = month_end_date - 1",
+        {"month_end_is_the_last_day_of_a_month"},
+    ),
+    (TRANSITIONS, f"update {{t}} set policy_version = 'rfm@0' where {PAIR}", {"scheme_has_one_policy_version"}),
+    (TRANSITIONS, f"update {{t}} set policy_version = null where {PAIR}", {"scheme_has_one_policy_version"}),
+    (TRANSITIONS, f"update {{t}} set customer_count = 9000 where {PAIR}", {"most_customers_stay_where_they_are"}),
+    (
+        CROSSWALK,
+        "insert into {t} select * from {t} where month_end_date = '2026-09-30'",
+        {"pair_of_tiers_appears_once"},
+    ),
+    (
+        CROSSWALK,
+        (
+            "update {t} set tier_code = null where scheme_code = 'rfm'; "
+            "update {t} set other_tier_code = null where other_scheme_code = 'rfm'"
+        ),
+        {"pair_of_tiers_appears_once"},
+    ),
+    (
+        CROSSWALK,
+        (
+            "insert into {t} values ('rfm', 'best', 'rfm', 'low', '2026-09-30', 1), "
+            "('rfm', 'low', 'rfm', 'best', '2026-09-30', -1)"
+        ),
+        {"schemes_are_two_and_tiers_are_tiers"},
+    ),
+    (
+        CROSSWALK,
+        (
+            "update {t} set tier_code = 'none' where scheme_code = 'rfm'; "
+            "update {t} set other_tier_code = 'none' where other_scheme_code = 'rfm'"
+        ),
+        {"schemes_are_two_and_tiers_are_tiers"},
+    ),
+    (CROSSWALK, "update {t} set customer_count = 0", {"schemes_are_two_and_tiers_are_tiers"}),
+    (
+        CROSSWALK,
+        "update {t} set customer_count = 8 where scheme_code = 'rfm'",
+        {"pair_counts_the_same_from_both_sides"},
+    ),
+    (CROSSWALK, "delete from {t} where scheme_code = 'rfm'", {"pair_counts_the_same_from_both_sides"}),
+    (
+        ENTERPRISES,
+        "insert into {t} select * from {t} where enterprise_id = 'e2'",
+        {"enterprise_has_one_tier_per_scheme"},
+    ),
+    (
+        ENTERPRISES,
+        "update {t} set enterprise_id = null where enterprise_id = 'e2'",
+        {"enterprise_has_one_tier_per_scheme"},
+    ),
+    (ENTERPRISES, "update {t} set fiscal_year = 2027", {"fiscal_year_is_not_in_the_future"}),
+    (ENTERPRISES, "update {t} set fiscal_year = null", {"fiscal_year_is_not_in_the_future"}),
+    (ENTERPRISES, "update {t} set measure_value = -0.01 where enterprise_id = 'e1'", {"revenue_is_not_negative"}),
+    (
+        ENTERPRISES,
+        "update {t} set measure_value = 100 where enterprise_id = 'e1'",
+        {"tiers_by_revenue_do_not_overlap"},
+    ),
+    (PROSPECTS, "insert into {t} select * from {t} where prospect_id = 'p2'", {"prospect_appears_once"}),
+    (PROSPECTS, "update {t} set prospect_id = null where prospect_id = 'p2'", {"prospect_appears_once"}),
+    (PROSPECTS, "update {t} set met_date = '2026-11-01'", {"meeting_is_not_in_the_future"}),
+    (PROSPECTS, "update {t} set met_date = null", {"meeting_is_not_in_the_future"}),
+    (PROSPECTS, "update {t} set branch_id = null", {"branch_is_known"}),
 ]
 
 SUITES: dict[str, Suite] = {s.name: s for s in load_suites()}

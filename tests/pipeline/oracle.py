@@ -1,6 +1,6 @@
 """Assets and tiers of a bank computed a second time: plain Python over the delivered files, day by day.
 
-No SQL and nothing of the project: numbers of the primary scheme are written out as its source words them.
+No SQL and nothing of the project: numbers of four schemes are written out as their sources word them.
 Every day is valued on its own; a window is the sum of its days; money is Decimal, rounded half up.
 """
 
@@ -14,22 +14,112 @@ from datetime import date, timedelta
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, localcontext
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-Row = dict[str, str]
+Row = dict[str, Any]
 FEN = Decimal("0.01")
 ZERO = Decimal("0.00")
 DAY = timedelta(days=1)
 
-# Lower bound in CNY, whether it belongs to the band, code, rank, label, rule, months below before a downgrade.
-BANDS = (
-    (Decimal(2_000_000), False, "private_wealth", 5, "财富私行", "A9-02", 6),
-    (Decimal(200_000), True, "wealth_manager", 4, "理财经理维护", "A9-03", 3),
-    (Decimal(100_000), True, "lobby_adopted", 3, "主任大堂领养", "A9-04", 3),
-    (Decimal(50_000), True, "staff_maintained", 2, "网点员工维护", "A9-05", 3),
+
+@dataclass(frozen=True)
+class Band:
+    """A tier from its lower bound in CNY on: None has no floor, an exclusive bound is not in it.
+
+    ``months``: month ends below before a downgrade (0: at once). ``family``: average per head that gives a household
+    the tier as well.
+    """
+
+    code: str
+    label: str
+    rule: str
+    lower: Decimal | None
+    months: int = 0
+    is_exclusive: bool = False
+    family: Decimal | None = None
+
+    def holds(self, measure: Decimal) -> bool:
+        return self.lower is None or measure > self.lower or (measure == self.lower and not self.is_exclusive)
+
+
+@dataclass(frozen=True)
+class Book:
+    """A rule book: its bands from the lowest up, the first of which has ``first_rank``."""
+
+    scheme: str
+    none_rule: str
+    bands: tuple[Band, ...]
+    first_rank: int = 1
+    days_of_month: int | None = None
+    is_best_of_grace: bool = False
+    family_rule: str = ""
+
+    def rank(self, code: str) -> int:
+        return 0 if code == "none" else [b.code for b in self.bands].index(code) + self.first_rank
+
+    def band(self, code: str) -> Band:
+        none = Band("none", "未入围", self.none_rule, None)
+        return next((b for b in self.bands if b.code == code), none)
+
+    def own_tier(self, measure: Decimal | None) -> str:
+        return next((b.code for b in reversed(self.bands) if measure is not None and b.holds(measure)), "none")
+
+    def family_tier(self, average: Decimal | None) -> str:
+        reached = (b.code for b in reversed(self.bands) if average is not None and b.family and average >= b.family)
+        return next(reached, "none")
+
+
+def wan(number: str) -> Decimal:
+    return Decimal(number) * 10_000
+
+
+PRIMARY = Book(
+    "branch_tiered_maintenance",
+    "A9-01a",
+    (
+        Band("staff_maintained", "网点员工维护", "A9-05", wan("5"), months=3),
+        Band("lobby_adopted", "主任大堂领养", "A9-04", wan("10"), months=3),
+        Band("wealth_manager", "理财经理维护", "A9-03", wan("20"), months=3),
+        Band("private_wealth", "财富私行", "A9-02", wan("200"), months=6, is_exclusive=True),
+    ),
+    first_rank=2,
 )
-NONE = ("none", 0, "未入围", "A9-01a", 0)
+SUB_BRANCH = Book(
+    "sub_branch_five_band",
+    "A8-01",
+    (
+        Band("high_counter", "高柜维护", "A8-01", wan("0.1"), months=6),
+        Band("low_counter", "低柜、VIP柜台维护", "A8-02", wan("5"), months=6),
+        Band("relationship_and_lobby", "客户经理及大堂经理维护", "A8-03", wan("20"), months=6),
+        Band("relationship_and_head", "客户经理及主管共同维护", "A8-04", wan("50"), months=6),
+        Band("outlet_head_led", "网点经理牵头维护", "A8-05", wan("300"), months=6),
+    ),
+    days_of_month=30,
+    is_best_of_grace=True,
+)
+MID_HIGH = Book(
+    "mid_high_service_layers",
+    "E6-03",
+    (
+        Band("front_line", "网点一线维护", "E6-03", wan("20"), months=3),
+        Band("department_heads", "个金科与网点负责人管理", "E6-02", wan("100"), months=3),
+        Band("presidents", "行长与分管行长管理", "E6-01", wan("500"), months=6),
+    ),
+)
+FAMILY_CARD = Book(
+    "family_card",
+    "C2-04",
+    (
+        Band("silver", "银卡", "C2-04", None),
+        Band("gold", "金卡", "C2-03", wan("10"), months=3, family=wan("8")),
+        Band("platinum", "白金卡", "C2-02", wan("30"), months=3, family=wan("25")),
+        Band("black", "黑金卡", "C2-01", wan("100"), months=6, family=wan("80")),
+    ),
+    family_rule="C2-05",
+)
+BOOKS = (PRIMARY, SUB_BRANCH, MID_HIGH, FAMILY_CARD)
 GRADES = ("standard", "gold", "platinum", "diamond")
 SPEND_KINDS = {"purchase", "instalment", "refund"}
 ASSET_FAMILIES = ("deposit", "wealth", "fund", "insurance", "bond", "precious_metal", "securities", "custody_margin")
@@ -41,13 +131,6 @@ def half_up(value: Decimal, unit: Decimal = FEN) -> Decimal:
 
 def month_end(day: date) -> bool:
     return (day + DAY).day == 1
-
-
-def band_of(measure: Decimal) -> tuple[str, int, str, str, int]:
-    for lower, is_inclusive, code, rank, label, rule, months in BANDS:
-        if measure > lower or (is_inclusive and measure == lower):
-            return code, rank, label, rule, months
-    return NONE
 
 
 def read_folder(folder: Path) -> list[Row]:
@@ -257,8 +340,9 @@ class Oracle:
             members.setdefault(new, [new]).append(old)
         return members
 
-    def average(self, members: list[str], start: date, end: date) -> Decimal:
-        """Average AUM of calendar days start..end; before the first delivery the opening balance-days count."""
+    def average(self, members: list[str], start: date, end: date, days: int | None = None) -> Decimal:
+        """Average AUM of start..end over its days, or over ``days``; before the first delivery the opening
+        balance-days count."""
         total = ZERO
         if start < self.first:
             assert start == date(self.first.year, 1, 1)
@@ -269,7 +353,7 @@ class Oracle:
             day += DAY
         with localcontext() as context:
             context.prec = 60
-            return half_up(total / ((end - start).days + 1))
+            return half_up(total / (days or (end - start).days + 1))
 
     def averages(self, members: list[str], day: date) -> dict[str, Decimal]:
         return {
@@ -339,44 +423,162 @@ class Oracle:
             }
         return rows
 
-    def evaluations(self) -> dict[str, dict[str, object]]:
-        """The official band of everyone who ever had one, after the last month end before as_of."""
-        state: dict[str, dict[str, object]] = {}
+    def measured(self, book: Book, day: date) -> dict[str, Decimal]:
+        """The measure of every delivered customer who ever had a position: the month's daily average."""
+        successors, master = self.successors(day), self.archive.customers(day)
+        found = {}
+        for customer, members in self.predecessors(day, self.known_customers(day)).items():
+            if customer not in master or customer in successors:
+                continue
+            found[customer] = self.average(members, day.replace(day=1), day, book.days_of_month)
+        return found
+
+    def households(self, day: date) -> list[list[str]]:
+        """Members of every household of two or more whose members all consent; a person is in the one joined last."""
+        successors = self.successors(day)
+        joined: dict[str, tuple[str, str, bool]] = {}
+        for row in self.archive.in_force("crm/households", day):
+            start, end, consent = (row[c][:10] for c in ("valid_from", "valid_to", "consent_date"))
+            if start <= day.isoformat() and (not end or end > day.isoformat()):
+                person = successors.get(row["customer_id"], row["customer_id"])
+                membership = (start, row["household_id"], bool(consent) and consent <= day.isoformat())
+                joined[person] = max(joined.get(person, membership), membership)
+        members: dict[str, list[str]] = defaultdict(list)
+        for person, (_, household, _) in joined.items():
+            members[household].append(person)
+        return [each for each in members.values() if len(each) > 1 and all(joined[person][2] for person in each)]
+
+    def vetoed(self, day: date) -> set[str]:
+        """Customers with a serious risk problem who were assessed."""
+        successors = self.successors(day)
+        rows = self.archive.in_force("risk/customer_risk", day)
+        heirs = [(successors.get(row["customer_id"], row["customer_id"]), row) for row in rows]
+        flagged = {heir for heir, row in heirs if row["special_flag"] not in ("", "none")}
+        return flagged & {heir for heir, row in heirs if row["risk_result"]}
+
+    def inherited(self, state: dict[str, Row], day: date) -> dict[str, Row]:
+        """Tiers as merges known on a day hand them on: the best, of equals the least in grace, the longest held."""
+        successors = self.successors(day)
+        best: dict[str, tuple[object, Row]] = {}
+        for customer, row in state.items():
+            heir = successors.get(customer, customer)
+            merit = (-row["rank"], row["below"], row["valid_from"], customer)
+            best[heir] = min(best.get(heir, (merit, row)), (merit, row), key=lambda each: each[0])
+        return {heir: row for heir, (_, row) in best.items()}
+
+    @cache  # noqa: B019
+    def evaluations(self, book: Book) -> dict[date, dict[str, Row]]:
+        """The official band of everyone who ever had one, at each month end before as_of."""
+        states: dict[date, dict[str, Row]] = {}
+        state: dict[str, Row] = {}
         for day in filter(month_end, self.days):
             if day.replace(day=1) < self.first or day >= self.as_of:
                 continue
-            successors = self.successors(day)
-            inherited: dict[str, dict[str, object]] = {}
-            for customer, earlier in state.items():
-                heir = successors.get(customer, customer)
-                if heir not in inherited or earlier["rank"] > inherited[heir]["rank"]:
-                    inherited[heir] = earlier
+            before, measured, vetoed = self.inherited(state, day), self.measured(book, day), self.vetoed(day)
+            averages: dict[str, Decimal] = {}
+            if book.family_rule:
+                for members in self.households(day):
+                    total = sum((measured.get(m, ZERO) for m in members), ZERO)
+                    averages |= dict.fromkeys(members, half_up(total / len(members)))
             state = {}
-            for customer, members in self.predecessors(day, self.known_customers(day)).items():
-                measure = self.averages(members, day)["aum_month_avg_cny"]
-                code, rank, _, rule, months = band_of(measure)
-                before = inherited.get(customer)
-                if before is None and rank == 0:
-                    continue
-                new = {"code": code, "rank": rank, "rule": rule, "months": months, "below": 0, "by": "individual"}
-                new |= {"measure": measure, "evaluated": day, "valid_from": day + DAY}
-                if before is not None and before["code"] == code:
-                    new["valid_from"] = before["valid_from"]
-                elif before is not None and rank < before["rank"] and before["below"] + 1 < before["months"]:
-                    kept = {k: before[k] for k in ("code", "rank", "rule", "months", "valid_from")}
-                    new |= {**kept, "below": before["below"] + 1, "by": "grace"}
-                state[customer] = new
-        return state
+            for customer in measured.keys() | before.keys() | (averages.keys() & self.archive.customers(day).keys()):
+                row = self._judged(book, day, measured.get(customer), averages.get(customer), before.get(customer))
+                if row["rank"] and customer in vetoed:
+                    row["by"] = "veto"
+                if row["rank"] or row["indicative"] != "none" or customer in before:
+                    state[customer] = row
+            states[day] = state
+        return states
+
+    @staticmethod
+    def _judged(book: Book, day: date, measure: Decimal | None, average: Decimal | None, before: Row | None) -> Row:
+        own, family = book.own_tier(measure), book.family_tier(average)
+        indicative = max(own, family, key=book.rank)
+        code, by, rule, below = indicative, "individual", book.band(indicative).rule, 0
+        if book.rank(family) > book.rank(own):
+            by, rule = "household", book.family_rule
+        path = [indicative]
+        if before is not None and book.rank(indicative) < before["rank"]:
+            below = before["below"] + 1
+            path += before["path"]
+            if below < book.band(before["code"]).months:
+                code, by, rule = before["code"], "grace", before["rule"]
+            else:
+                best = max(path[:below], key=book.rank)
+                below = 0
+                if book.is_best_of_grace and best != indicative:
+                    code, by, rule = best, "grace", book.band(best).rule
+        is_same = before is not None and before["code"] == code
+        return {
+            "code": code,
+            "rank": book.rank(code),
+            "rule": rule,
+            "below": below,
+            "by": by,
+            "measure": measure,
+            "indicative": indicative,
+            "evaluated": day,
+            "valid_from": before["valid_from"] if before is not None and is_same else day + DAY,
+            "path": path,
+        }
+
+    def month_end_tiers(self, book: Book) -> dict[str, dict[str, object]]:
+        """tiering.customer_tier of a scheme that is evaluated at month ends."""
+        (evaluated, state) = max(self.evaluations(book).items())
+        return {
+            customer: {
+                "as_of_date": evaluated,
+                "tier_code": row["code"],
+                "tier_rank": row["rank"],
+                "label_zh": book.band(row["code"]).label,
+                "measure_value": row["measure"],
+                "indicative_tier_code": row["indicative"],
+                "grace_months_below": row["below"],
+                "decided_by": row["by"],
+                "rule_id": row["rule"],
+                "valid_from": row["valid_from"],
+                "evaluation_date": evaluated,
+            }
+            for customer, row in state.items()
+            if row["rank"] or row["indicative"] != "none"
+        }
+
+    def tiers_by_day(self, book: Book) -> dict[date, dict[str, str]]:
+        """Code of everyone's tier from each day on which tiers may change: in the primary scheme any day."""
+        states = self.evaluations(book)
+        if book is not PRIMARY:
+            return {day + DAY: {c: row["code"] for c, row in state.items()} for day, state in states.items()}
+        by_day = {}
+        for day, value in self.days.items():
+            successors = self.successors(day)
+            opened = {successors.get(c, c) for c, rules in value.doors.items() if rules}
+            last = max((d for d in states if d < day), default=None)
+            bands = self.inherited(states[last], day) if last else {}
+            by_day[day] = dict.fromkeys(opened, "special_entry")
+            by_day[day] |= {c: row["code"] for c, row in bands.items() if row["rank"]}
+        return by_day
+
+    def history(self, book: Book) -> dict[tuple[str, date], dict[str, object]]:
+        """tiering.customer_tier_history of a scheme: (customer, first day) -> tier and the day on which it ends."""
+        rows: dict[tuple[str, date], dict[str, object]] = {}
+        current: dict[str, tuple[date, str]] = {}
+        for day, codes in sorted(self.tiers_by_day(book).items()):
+            for customer in codes.keys() | current.keys():
+                since, code = current.get(customer, (day, "none"))
+                new = codes.get(customer, "none")
+                if new != code:
+                    if customer in current:
+                        rows[customer, since]["valid_to"] = day
+                    rows[customer, day] = {"tier_code": new, "valid_to": None}
+                    current[customer] = (day, new)
+        return rows
 
     def tiers(self) -> dict[str, dict[str, object]]:
         """tiering.customer_tier of the primary scheme, and the open doors of each customer."""
         day = self.as_of
         successors = self.successors(day)
-        official: dict[str, dict[str, object]] = {}
-        for customer, band in self.evaluations().items():
-            heir = successors.get(customer, customer)
-            if heir not in official or band["rank"] > official[heir]["rank"]:
-                official[heir] = band
+        official = self.inherited(max(self.evaluations(PRIMARY).items())[1], day)
+        vetoed = self.vetoed(day)
         doors: dict[str, dict[str, date]] = defaultdict(dict)
         for customer, rules in self.days[day].doors.items():
             for rule in rules:
@@ -385,13 +587,14 @@ class Oracle:
                     since -= DAY
                 heir = successors.get(customer, customer)
                 doors[heir][rule] = min(since, doors[heir].get(rule, since))
-        labels = {code: (rank, label) for _, _, code, rank, label, _, _ in BANDS}
+        labels = {band.code: (PRIMARY.rank(band.code), band.label) for band in PRIMARY.bands}
         labels |= {"special_entry": (1, "特别准入"), "none": (0, "未入围")}
         rows = {}
         everyone = self.known_customers(day) | set(doors)
         for customer, members in self.predecessors(day, everyone).items():
             measure = self.averages(members, day)["aum_month_avg_cny"]
-            indicative, indicative_rank, _, _, _ = band_of(measure)
+            indicative = PRIMARY.own_tier(measure)
+            indicative_rank = PRIMARY.rank(indicative)
             band, opened = official.get(customer), doors.get(customer, {})
             has_band = band is not None and band["rank"] > 0
             if not has_band and not indicative_rank and not opened:
@@ -404,6 +607,8 @@ class Oracle:
             else:
                 code, by, rule = "none", "individual", "A9-01a"
                 valid_from = band["valid_from"] if band else self.first
+            if customer in vetoed and code != "none":
+                by = "veto"
             rows[customer] = {
                 "as_of_date": day,
                 "tier_code": code,

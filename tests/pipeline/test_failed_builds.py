@@ -137,7 +137,7 @@ def test_building_a_published_day_by_force_makes_the_same_content(home: Home) ->
         plan = plan_build(
             Ledger(home.ledger).accepted(),
             load_contracts(),
-            Journal(home.journal),
+            Journal(home.journal).read(),
             load_policies(),
             warehouse.kept_dates(home),
             conftest.AS_OF_DATE,

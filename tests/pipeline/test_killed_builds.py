@@ -14,7 +14,7 @@ import pytest
 
 from orchestration.lib import fault, publish
 from orchestration.lib.home import Home
-from orchestration.lib.marts import mart_hashes
+from orchestration.lib.marts import MARTS, hash_rows, mart_hashes
 from tests import conftest, support
 from tests.pipeline.conftest import NEXT_DATE
 
@@ -62,7 +62,9 @@ def assert_readers_see_a_whole_version(home: Home) -> str:
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     assert folder.name == str(manifest["version"])
     with duckdb.connect(str(folder / "marts.duckdb"), read_only=True) as con:
-        assert mart_hashes(con) == manifest["mart_hashes"]
+        hashes = {m.partition(label): h for m in MARTS for label, h in hash_rows(con, m, "", ()).items()}
+        assert hashes == manifest["partition_hashes"]
+        assert mart_hashes(hashes) == manifest["mart_hashes"]
         dates = con.execute("select distinct as_of_date from assets.customer_assets").fetchall()
         assert con.execute("select max(version) from quality.publish_log").fetchall() == [(manifest["version"],)]
     assert [d.isoformat() for (d,) in dates] == [manifest["as_of_date"]]
