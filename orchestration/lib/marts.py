@@ -99,7 +99,11 @@ MARTS = (
         "tiering",
         "tier_explanation",
         ("scheme_code", "customer_id", "component_no"),
-        file_partition="'as_of_date=' || as_of_date",
+        # Rows of the day are written anew each day; those of an evaluation stay until the next.
+        file_partition=(
+            "case when evaluation_date = as_of_date then strftime(evaluation_date, 'evaluation=%Y-%m-%d') "
+            "else 'evaluation=none' end"
+        ),
         date_column="as_of_date",
     ),
     Mart("tiering", "near_threshold", ("scheme_code", "customer_id", "direction")),

@@ -66,6 +66,7 @@ class Chunk:
     evaluated_schemes: list[dict[str, Any]]
     primary_scheme: dict[str, Any] | None
     veto_schemes: list[dict[str, Any]]
+    explained_schemes: list[dict[str, Any]]
     previous_evaluation_date: date | None
     official_evaluation_date: date | None
     windows: dict[date, dict[str, Window]]
@@ -402,6 +403,7 @@ def plan_chunk(
         evaluation_date=end if end in evaluations else None,
         evaluated_schemes=evaluated.get(end, []),
         primary_scheme=next((s for s in structures if s["is_primary"]), None),
+        explained_schemes=[s for s in structures if s["is_explained"]],
         veto_schemes=[s for s in structures if s["scheme_code"] in {other["veto"] for other in structures}],
         previous_evaluation_date=max((d for d in evaluations if d <= after), default=None),
         official_evaluation_date=max((d for d in evaluations if d < end), default=None),
@@ -447,6 +449,7 @@ def advance_json(
             "evaluated_schemes": chunk.evaluated_schemes,
             "primary_scheme": chunk.primary_scheme,
             "veto_schemes": chunk.veto_schemes,
+            "explained_schemes": chunk.explained_schemes,
             "is_merging": is_merging,
             "window_end_dates": {
                 code: iso(window_end(chunk.as_of_date, code)) for code in ("month", "quarter", "year")

@@ -309,5 +309,10 @@ def apply_retention(home: Home, as_of: date, first_date: date) -> None:
         )
         for table in ("fct_month_measure", "fct_customer_factor"):
             con.execute(f"delete from core.{table} where evaluation_date not in ({measured})")
+        for table in ("fct_tier_explanation", "fct_tier_explanation_context"):
+            con.execute(
+                f"delete from core.{table} where evaluation_date not in "
+                f"(select distinct evaluation_date from core.{table} order by evaluation_date desc limit 2)"
+            )
         for table in ("fct_card_spend_day", "fct_revenue_day"):
             con.execute(f"delete from core.{table} where business_date <= ?", [as_of - YEAR_DAYS_KEPT * DAY])
