@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from orchestration.lib.policies import load_policies
 from orchestration.lib.policies.finding import Finding, Kind, Place
 from orchestration.lib.policies.lint import frozen_changes, lint
-from orchestration.lib.policies.lint_rules import owner_at
 from orchestration.lib.policies.lint_values import lint_cells, lint_tiers, reachable_totals
 from orchestration.lib.policies.model import Bound, Cell, Owner, Tier
 from tests.policies.support import PRIMARY, Edit, edit, findings, first, line_text, tier
@@ -391,8 +390,8 @@ def test_the_totals_of_a_scorecard_are_all_sums_of_one_bin_per_factor():
 
 def test_owners_change_on_the_birthday_after_the_limit():
     owner = Owner(primary_role="teller", age_max="60 years", fallback_role="lobby_manager")
-    assert [owner_at(owner, age) for age in (0, 59, 60, 61, 100)] == ["teller"] * 3 + ["lobby_manager"] * 2
-    assert owner_at(Owner(primary_role="teller"), 100) == "teller"
+    assert [owner.role_at(age) for age in (0, 59, 60, 61, 100)] == ["teller"] * 3 + ["lobby_manager"] * 2
+    assert Owner(primary_role="teller").role_at(100) == "teller"
 
 
 THROUGH = date(2026, 6, 30)

@@ -102,20 +102,13 @@ def lint_owners(place: Place) -> None:
         for role in sorted({role for role in (owner.primary_role, owner.fallback_role, *owner.team_roles) if role}):
             if role not in known:
                 place.report((*loc, "owner"), "unknown", f"role {role!r}", "name a role of roles.yml, or add it there")
-        for role in dict.fromkeys(owner_at(owner, age) for age in ages):
+        for role in dict.fromkeys(owner.role_at(age) for age in ages):
             if role in known and not known[role].needs_nda:
                 found = f"{role} owns customers of {tier_code} without an NDA"
                 place.report((*loc, "owner"), "nda", found, "let roles.yml say needs_nda: true, or choose another role")
         if owner.primary_role in owner.team_roles:
             found = f"{owner.primary_role} is the owner of {tier_code} and in its team"
             place.report((*loc, "owner", "team_roles"), "owner", found, "name it once")
-
-
-def owner_at(owner: Owner, age: int) -> str:
-    """The one primary role for a customer of an age in completed years."""
-    if owner.fallback_role is not None and owner.age_max is not None and age > owner.age_max:
-        return owner.fallback_role
-    return owner.primary_role
 
 
 def in_force(versions: tuple[V, ...], place: Place) -> list[V]:
