@@ -16,32 +16,14 @@
     {%- do return(schemes) -%}
 {%- endmacro %}
 
-{#- Days that a measure's balance-days are divided by in the window of the as-of date; none for other measures. -#}
-{% macro measure_days(measure) -%}
-    {%- if not measure or measure.quantity != 'assets' -%}
-        {%- do return(none) -%}
-    {%- elif measure.window == 'point' -%}
-        {%- do return(1) -%}
-    {%- elif measure.day_count == 'thirty' -%}
-        {%- do return({'month': 30, 'quarter': 90, 'year': 360}[measure.window]) -%}
-    {%- else -%}
-        {%- do return(plan()['windows'][plan()['as_of_date']][measure.window].days) -%}
-    {%- endif -%}
-{%- endmacro %}
-
 {#- Last day of the month, quarter or year of the as-of date. -#}
 {% macro window_end(window) -%}
     {{ date_literal(plan()['window_end_dates'][window]) }}
 {%- endmacro %}
 
-{#- Every column of an explanation's component; what is not given is empty. Kinds have an order in which a reader
-    wants them. -#}
-{% macro component(kind, given) -%}
-    {%- set kinds = [
-        'tier', 'previous', 'merged', 'veto', 'day_veto', 'household', 'measure', 'past_measure', 'factor', 'cut',
-        'account', 'remainder', 'door',
-    ] -%}
-    {%- set columns = [
+{#- Columns of an explanation's component and their types, beside its kind. -#}
+{% macro component_columns() -%}
+    {%- do return([
         ('customer_id', 'string'), ('scheme_code', 'string'), ('component_no', 'bigint'), ('component_code', 'string'),
         ('component_value', 'decimal(18, 2)'), ('account_kind', 'string'), ('account_id', 'string'),
         ('product_code', 'string'), ('balance_days_cny', 'decimal(28, 2)'), ('coefficient', 'decimal(18, 8)'),
@@ -50,27 +32,30 @@
         ('months_below', 'bigint'), ('recent_ranks', 'string'), ('member_count', 'bigint'),
         ('member_without_consent_count', 'bigint'), ('rule_id', 'string'), ('source_batch_id', 'string'),
         ('policy_version', 'string'), ('sentence_zh', 'string'),
+    ]) -%}
+{%- endmacro %}
+
+{#- Every column of a component; what is not given is empty. Kinds have an order in which a reader wants them. -#}
+{% macro component(kind, given) -%}
+    {%- set kinds = [
+        'tier', 'previous', 'merged', 'veto', 'day_veto', 'household', 'measure', 'past_measure', 'factor', 'cut',
+        'account', 'remainder', 'door',
     ] -%}
-    {%- if kind not in kinds or given.keys() | reject('in', columns | map('first') | list) | list -%}
+    {%- if kind not in kinds or given.keys() | reject('in', component_columns() | map('first') | list) | list -%}
         {{ exceptions.raise_compiler_error('no such component: ' ~ kind ~ ' ' ~ given.keys() | list) }}
     {%- endif %}
     '{{ kind }}' as component_kind,
     cast({{ kinds.index(kind) }} as bigint) as kind_no
-    {%- for name, type in columns %},
+    {%- for name, type in component_columns() %},
     cast({{ given.get(name, 'null') }} as {{ dbt.type_string() if type == 'string' else type }}) as {{ name }}
     {%- endfor %}
 {%- endmacro %}
 
 {#- The columns of both explanation tables, beside their dates. -#}
 {% macro explanation_columns(relation, with_number=true) -%}
-    {%- for name in [
-        'customer_id', 'scheme_code', 'component_no', 'component_kind', 'component_code', 'component_value',
-        'account_kind', 'account_id', 'product_code', 'balance_days_cny', 'coefficient', 'days',
-        'contribution_cny', 'threshold_value', 'margin_value', 'tier_code', 'decided_by', 'months_below',
-        'recent_ranks', 'member_count', 'member_without_consent_count', 'rule_id', 'source_batch_id',
-        'policy_version', 'sentence_zh',
-    ] if with_number or name != 'component_no' %}
-    {{ relation }}.{{ name }}{{ ',' if not loop.last }}
+    {{ relation }}.component_kind
+    {%- for name, _ in component_columns() if with_number or name != 'component_no' %},
+    {{ relation }}.{{ name }}
     {%- endfor %}
 {%- endmacro %}
 

@@ -68,6 +68,19 @@
     {%- endfor %}
 {%- endmacro %}
 
+{#- Days that a measure's balance-days are divided by in the window of the as-of date; none for other measures. -#}
+{% macro measure_days(measure) -%}
+    {%- if not measure or measure.quantity != 'assets' -%}
+        {%- do return(none) -%}
+    {%- elif measure.window == 'point' -%}
+        {%- do return(1) -%}
+    {%- elif measure.day_count == 'thirty' -%}
+        {%- do return({'month': 30, 'quarter': 90, 'year': 360}[measure.window]) -%}
+    {%- else -%}
+        {%- do return(plan()['windows'][plan()['as_of_date']][measure.window].days) -%}
+    {%- endif -%}
+{%- endmacro %}
+
 {#- The column, or the arithmetic on columns, that a policy's measure stands for. Numbers of days are the
     measure's own parameter (a month taken as thirty days); thresholds are in the policy tables. -#}
 {% macro measure_value(measure, relation) -%}
@@ -76,7 +89,7 @@
     {%- elif measure.window == 'point' -%}
         {{ relation }}.aum_cny
     {%- elif measure.day_count == 'thirty' -%}
-        {{ divide_half_up(relation ~ '.' ~ measure.window ~ '_balance_days_cny', {'month': 30, 'quarter': 90, 'year': 360}[measure.window]) }}
+        {{ divide_half_up(relation ~ '.' ~ measure.window ~ '_balance_days_cny', measure_days(measure)) }}
     {%- else -%}
         {{ relation }}.aum_{{ measure.window }}_avg_cny
     {%- endif -%}
@@ -122,6 +135,23 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- One row per customer and month end that a measure looks back on, this one included; merged customers add up.
+    Reads the CTE `successors`. -#}
+{% macro month_values(measure) -%}
+    select
+        coalesce(successors.new_customer_id, measures.customer_id) as customer_id,
+        measures.evaluation_date,
+        cast(sum({{ measure_value(measure, 'measures') }}) as decimal(18, 2)) as month_value
+    from {{ measure_relation(measure) }} as measures
+    left join successors on measures.customer_id = successors.old_customer_id
+    where
+        measures.evaluation_date > {{ date_literal(plan()['past_month_ends'][measure.best_of_months - 1]) }}
+        and measures.evaluation_date <= {{ as_of_date() }}
+    group by
+        coalesce(successors.new_customer_id, measures.customer_id),
+        measures.evaluation_date
+{%- endmacro %}
+
 {#- One row per customer whom a scheme can tier: the value that its tiers are intervals of. Bands: the measure.
     Scorecard and matrix: what the bins of its factors add up to. An absent measure is compared as a value
     below all others, where only a bin that takes it lies. -#}
@@ -131,18 +161,7 @@
         customer_id,
         max(month_value) as measure_value
     from (
-        select
-            coalesce(successors.new_customer_id, measures.customer_id) as customer_id,
-            measures.evaluation_date,
-            cast(sum({{ measure_value(scheme.measure, 'measures') }}) as decimal(18, 2)) as month_value
-        from {{ measure_relation(scheme.measure) }} as measures
-        left join successors on measures.customer_id = successors.old_customer_id
-        where
-            measures.evaluation_date > {{ date_literal(plan()['past_month_ends'][scheme.measure.best_of_months - 1]) }}
-            and measures.evaluation_date <= {{ as_of_date() }}
-        group by
-            coalesce(successors.new_customer_id, measures.customer_id),
-            measures.evaluation_date
+        {{ month_values(scheme.measure) }}
     ) as month_values
     group by customer_id
     {%- elif scheme.measure %}

@@ -262,20 +262,13 @@ veto_{{ number }} as (
             'component_code': 'vetoed.veto_tier_code',
             'rule_id': 'vetoed.veto_rule_id',
             'policy_version': "'" ~ scheme.policy_version ~ "'",
-            'sentence_zh': "'评定日风险分层为“' || tiers.label_zh || '”，不作营销。'",
+            'sentence_zh': "'评定日风险分层为“' || vetoed.veto_label_zh || '”，不作营销。'",
         }) }}
     from explained_{{ number }} as explained
     inner join {{ ref('int_tiering__vetoed_customer') }} as vetoed
         on
             vetoed.scheme_code = '{{ scheme.scheme_code }}'
             and explained.customer_id = vetoed.customer_id
-    inner join tiers
-        on
-            vetoed.veto_tier_code = tiers.tier_code
-            and vetoed.veto_rule_id = tiers.rule_id
-            and tiers.policy_version in ({% for veto in plan()['veto_schemes'] -%}
-                '{{ veto.policy_version }}'{{ ', ' if not loop.last }}
-            {%- else -%} '' {%- endfor -%})
 ),
 
 {% if is_assets -%}
@@ -399,17 +392,15 @@ past_measure_{{ number }} as (
         }) }}
     from (
         select
-            explained.customer_id,
-            measures.evaluation_date,
-            cast(sum({{ measure_value(measure, 'measures') }}) as decimal(18, 2)) as month_value
-        from {{ measure_relation(measure) }} as measures
-        left join successors on measures.customer_id = successors.old_customer_id
+            month_values.customer_id,
+            month_values.evaluation_date,
+            month_values.month_value
+        from (
+            {{ month_values(measure) }}
+        ) as month_values
         inner join explained_{{ number }} as explained
-            on coalesce(successors.new_customer_id, measures.customer_id) = explained.customer_id
-        where
-            measures.evaluation_date > {{ date_literal(plan()['past_month_ends'][measure.best_of_months - 1]) }}
-            and measures.evaluation_date < {{ as_of_date() }}
-        group by explained.customer_id, measures.evaluation_date
+            on month_values.customer_id = explained.customer_id
+        where month_values.evaluation_date < {{ as_of_date() }}
     ) as months
 ),
 

@@ -65,19 +65,12 @@ entry_doors as (
 
 vetoed as (
     select
-        vetoed.customer_id,
-        vetoed.veto_tier_code,
-        vetoed.veto_rule_id,
-        tiers.label_zh
-    from {{ ref('int_tiering__vetoed_customer') }} as vetoed
-    inner join tiers
-        on
-            vetoed.veto_tier_code = tiers.tier_code
-            and vetoed.veto_rule_id = tiers.rule_id
-            and tiers.policy_version in ({% for veto in plan()['veto_schemes'] -%}
-                '{{ veto.policy_version }}'{{ ', ' if not loop.last }}
-            {%- else -%} '' {%- endfor -%})
-    where vetoed.scheme_code = {{ scheme_code }}
+        customer_id,
+        veto_tier_code,
+        veto_rule_id,
+        veto_label_zh
+    from {{ ref('int_tiering__vetoed_customer') }}
+    where scheme_code = {{ scheme_code }}
 ),
 
 -- Customers in scope by a door alone: nothing of an evaluation explains them.
@@ -196,7 +189,7 @@ components as (
             'component_code': 'vetoed.veto_tier_code',
             'rule_id': 'vetoed.veto_rule_id',
             'policy_version': version,
-            'sentence_zh': "'当日风险分层为“' || vetoed.label_zh || '”，不作营销。'",
+            'sentence_zh': "'当日风险分层为“' || vetoed.veto_label_zh || '”，不作营销。'",
         }) }}
     from tiers_of_day
     inner join vetoed on tiers_of_day.customer_id = vetoed.customer_id

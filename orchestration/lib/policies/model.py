@@ -7,7 +7,6 @@ Compiled, all three are one thing: a value per customer, and intervals of it (``
 
 from __future__ import annotations
 
-import itertools
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -24,8 +23,6 @@ from orchestration.lib.policies.units import (
     parse_count,
     parse_money,
 )
-
-WINDOWS = ("month", "quarter", "year")
 
 # Quantities that models compute for every customer (columns of fct_customer_factor), with their unit.
 QUANTITY_UNITS: dict[str, str] = {
@@ -61,7 +58,6 @@ CODE_LISTS: dict[str, str] = {
     "aml_class_rank": "aml_class",
     "risk_appetite_rank": "risk_appetite",
 }
-DOOR_MEASURES = ("card_spend_365d_cny", "loan_balance_cny", "custody_margin_cny", "highest_card_grade_rank")
 
 
 class Strict(BaseModel):
@@ -430,11 +426,3 @@ class Role(Strict):
 
 class Roles(Strict):
     roles: dict[str, Role]
-
-
-def consecutive(items: tuple[Any, ...]) -> itertools.pairwise[Any]:
-    """Neighbours in order, for intervals and dates that must follow on one another."""
-    return itertools.pairwise(items)
-
-
-__all__ = [name for name in globals() if name[0].isupper() and name not in ("Any", "Annotated", "Literal")]

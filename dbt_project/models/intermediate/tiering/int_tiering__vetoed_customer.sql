@@ -33,6 +33,7 @@ tiers as (
     select
         policy_version,
         tier_code,
+        label_zh,
         rule_id
     from {{ source('policy', 'tier') }}
 ),
@@ -50,6 +51,7 @@ risk_tiers as (
         '{{ scheme.scheme_code }}' as scheme_code,
         customer_values.customer_id,
         tiers.tier_code,
+        tiers.label_zh,
         tiers.rule_id
     from values_{{ loop.index }} as customer_values
     inner join tier_bands
@@ -67,6 +69,7 @@ risk_tiers as (
         cast(null as {{ dbt.type_string() }}) as scheme_code,
         cast(null as {{ dbt.type_string() }}) as customer_id,
         cast(null as {{ dbt.type_string() }}) as tier_code,
+        cast(null as {{ dbt.type_string() }}) as label_zh,
         cast(null as {{ dbt.type_string() }}) as rule_id
     where 1 = 0
 ),
@@ -76,6 +79,7 @@ final as (
         vetoes.scheme_code,
         risk_tiers.customer_id,
         risk_tiers.tier_code as veto_tier_code,
+        risk_tiers.label_zh as veto_label_zh,
         risk_tiers.rule_id as veto_rule_id
     from risk_tiers
     inner join vetoes
