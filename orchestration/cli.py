@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +23,10 @@ land_app = typer.Typer(no_args_is_help=True, help="Deliveries of the bank.")
 app.add_typer(land_app, name="land")
 policy_app = typer.Typer(no_args_is_help=True, help="Policies: the bank's rules.")
 app.add_typer(policy_app, name="policy")
+feed_app = typer.Typer(no_args_is_help=True, help="Files for other systems.")
+app.add_typer(feed_app, name="feed")
+books_app = typer.Typer(no_args_is_help=True, help="Books: who maintains whom.")
+app.add_typer(books_app, name="books")
 
 HomeOption = Annotated[
     Path | None,
@@ -128,11 +133,10 @@ def land_check(
 
 @policy_app.command("check")
 def policy_check(
-    policies: Annotated[Path | None, typer.Option(help="Folder of policy files (default: the project's).")] = None,
+    policies: Annotated[Path | None, typer.Option(help="Folder of policy files (default: those in force).")] = None,
     literal: Annotated[Path | None, typer.Option(help="Instead: a file of bands copied word for word.")] = None,
 ) -> None:
     """Say what is wrong with policies: file, line, rule, defect and mend. Writes nothing."""
-    from orchestration.lib.home import POLICIES_DIR
     from orchestration.lib.policies import PolicyError, load_policies
     from orchestration.lib.policies.lint import lint
     from orchestration.lib.policies.literal import literal_findings
@@ -143,7 +147,7 @@ def policy_check(
             findings = literal_findings(literal)
             summary = f"{literal.name}: no findings"
         else:
-            read = load_policies(policies or POLICIES_DIR)
+            read = load_policies(policies)
             findings = [str(finding) for finding in lint(read)]
             dated = read.dated(is_disabled_too=True)
             summary = f"{len(dated)} policies, {sum(len(versions) for _, versions in dated)} versions: no findings"
@@ -180,6 +184,112 @@ def policy_diff(
     if out:
         write_report(diffs, out)
         console.print(f"report: {out}", soft_wrap=True, highlight=False)
+
+
+@feed_app.command("crm")
+def feed_crm(
+    out: Annotated[Path, typer.Option(help="Folder for crm/assignment_change/<date>/.")],
+    start: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First business date.")],
+    through: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last business date (default: the published one).")
+    ] = None,
+    home: HomeOption = None,
+) -> None:
+    """Write the changes of who maintains whom of past days again: same days, same bytes."""
+    from orchestration.lib.crm_feed import FeedError, replay_changes
+
+    try:
+        written = replay_changes(Home.resolve(home), out, start.date(), through.date() if through else None)
+    except FeedError as error:
+        raise _fail(str(error)) from error
+    console.print(f"{len(written)} days below {out}", soft_wrap=True, highlight=False)
+
+
+@books_app.command("propose")
+def books_propose(home: HomeOption = None) -> None:
+    """Work out a rebalancing for the day after the last built one. Nobody moves until it is accepted."""
+    from orchestration.lib.books.accept import propose
+    from orchestration.lib.books.propose import NoState
+    from orchestration.lib.books.results import BooksError
+    from orchestration.lib.build import BuildLocked, build_lock
+    from orchestration.lib.journal import Journal
+    from orchestration.lib.policies import PolicyError, load_policies
+    from orchestration.lib.warehouse import connect
+
+    deployment = Home.resolve(home)
+    published = Journal(deployment.journal).last_published()
+    if published is None:
+        raise _fail("nothing has been published yet; run `tierhouse run` first")
+    try:
+        go_live = load_policies().book_version(date.fromisoformat(published["as_of_date"])).go_live_date
+        with build_lock(deployment), connect(deployment.warehouse, read_only=True) as con:
+            day, proposal = propose(deployment, con, go_live)
+    except (BooksError, BuildLocked, NoState, PolicyError) as error:
+        raise _fail(str(error)) from error
+    console.print(f"proposal of {day}: {len(proposal)} moves; accept it with `tierhouse books accept {day} ...`")
+
+
+@books_app.command("accept")
+def books_accept(
+    proposal: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Date of the proposal.")],
+    effective: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%d"], help="First day of the new owners, not published yet.")
+    ],
+    by: Annotated[str, typer.Option(help="Who accepts.")],
+    approved_by: Annotated[str, typer.Option(help="Who approves; another person.")],
+    home: HomeOption = None,
+) -> None:
+    """Accept a proposal whole: its moves take effect on a day. It is journaled with both names."""
+    from orchestration.lib.books.accept import accept
+    from orchestration.lib.books.results import BooksError
+    from orchestration.lib.build import BuildLocked, build_lock
+
+    deployment = Home.resolve(home)
+    try:
+        with build_lock(deployment, 60):
+            moves = accept(deployment, proposal.date(), effective.date(), by, approved_by)
+    except (BooksError, BuildLocked) as error:
+        raise _fail(str(error)) from error
+    console.print(f"{moves} customers move on {effective:%Y-%m-%d}, when that day is built")
+
+
+@books_app.command("show")
+def books_show(
+    proposal: Annotated[
+        datetime | None, typer.Argument(formats=["%Y-%m-%d"], help="Date of a proposal (default: a list of them).")
+    ] = None,
+    home: HomeOption = None,
+) -> None:
+    """List the proposals, or the moves of one."""
+    from rich.table import Table
+
+    from orchestration.lib.books.accept import summaries
+    from orchestration.lib.books.results import BooksError, proposal_of
+
+    deployment = Home.resolve(home)
+    rows: Sequence[tuple[str, ...]]
+    try:
+        if proposal is None:
+            names = ["proposed", "moves", "units", "accepted for"]
+            rows = summaries(deployment)
+        else:
+            moves = proposal_of(deployment, proposal.date())
+            names = [
+                "branch_id",
+                "customer_id",
+                "from_employee_id",
+                "to_employee_id",
+                "saving",
+                "shadow_price",
+                "method",
+            ]
+            rows = [tuple("" if row[n] is None else str(row[n]) for n in names) for row in moves.to_pylist()]
+    except BooksError as error:
+        raise _fail(str(error)) from error
+    table = Table(*names)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -9,13 +10,18 @@ from pathlib import Path
 import pytest
 
 from orchestration.lib.audit import Verdict
+from orchestration.lib.build import environment
 from orchestration.lib.build_record import BuildRecord
 from orchestration.lib.demo_bank import generate
 from orchestration.lib.home import Home
+from orchestration.lib.policies.load import POLICIES_VARIABLE
 from tests import support
+from tests.policies.support import copy_policies, edit
 
-# March and April are whole, so their ends are official evaluations; the last day is an advance of its own.
+# March and April are whole, so their ends are official evaluations; soon after books go live; the last day is an
+# advance of its own.
 FIRST_DATE = date(2026, 3, 1)
+GO_LIVE_DATE = date(2026, 5, 2)
 FIRST_AS_OF_DATE = date(2026, 5, 3)
 AS_OF_DATE = date(2026, 5, 4)
 # Deliveries of these later days lie in the landing folder and are not built.
@@ -33,11 +39,20 @@ class BuiltHome:
     verdict: Verdict
 
 
+@pytest.fixture(scope="session", autouse=True)
+def policies_in_force(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The shipped policies but for the day on which books go live, in a folder of the bank's own."""
+    folder = copy_policies(tmp_path_factory.mktemp("bank"))
+    edit(folder, "books", lambda content: content["versions"][0].update(go_live_date=GO_LIVE_DATE))
+    with environment({POLICIES_VARIABLE: str(folder)}):
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def small_bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Landing root of a demo bank of 300 customers, FIRST_DATE..LAST_DELIVERED_DATE. Read only."""
     root = tmp_path_factory.mktemp("bank")
-    generate(root, customers=300, start=FIRST_DATE, through=LAST_DELIVERED_DATE, seed=10)
+    generate(root, customers=300, start=FIRST_DATE, through=LAST_DELIVERED_DATE, seed=10, go_live=GO_LIVE_DATE)
     return root / "landing"
 
 

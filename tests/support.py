@@ -24,7 +24,9 @@ from orchestration.lib.marts import fact_marts
 from orchestration.lib.planning import BuildPlan
 from orchestration.lib.policies import load_policies
 
-# Kept state, and history that marts are made of. Restatements and reconciliations are accounts of builds.
+# Kept state, and history that marts are made of. Restatements and reconciliations are accounts of builds; who maintains
+# whom, and what follows from it, is decided once a day on what was known then, so it does depend on the order of
+# deliveries.
 STATE_TABLES = (
     "fct_account_balance",
     "fct_customer_product_balance",

@@ -7,7 +7,10 @@
     {%- set existing = load_cached_relation(this) -%}
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set partition_column = config.require('partition_column') -%}
-    {%- set replaced = config.get('replaced', partition_column ~ ' > ' ~ base_date()) -%}
+    {#- Decisions of published days stay. The date is asked for here: a config would keep that of the last parsing. -#}
+    {%- set after_base = partition_column ~ ' > ' ~ base_date() -%}
+    {%- set undecided = partition_column ~ ' >= ' ~ decided_from() -%}
+    {%- set replaced = undecided if config.get('is_decision') else config.get('replaced', after_base) -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}

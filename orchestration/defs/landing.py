@@ -1,6 +1,5 @@
 """Raw feeds: one asset each, landed together, since acceptance of a feed never waits for another."""
 
-import threading
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -10,7 +9,6 @@ import dagster as dg
 from orchestration.defs.partitions import BUSINESS_DATES, ONE_RUN, WRITER_POOL
 from orchestration.defs.session import BuildSession
 from orchestration.lib.contracts import Feed, load_contracts
-from orchestration.lib.expectation_run import preload
 from orchestration.lib.landing import LandingReport, land
 from orchestration.progress import MARK
 
@@ -60,13 +58,6 @@ def _feed_metadata(feed: Feed, report: LandingReport) -> dict[str, dg.MetadataVa
     return metadata
 
 
-def _preload() -> None:
-    """Import what audit and publish need: Great Expectations and the drawing of PNG pictures."""
-    preload()
-    import matplotlib.backends.backend_agg
-    import matplotlib.figure  # noqa: F401
-
-
 @dg.multi_asset(
     name="land_deliveries",
     specs=_specs(),
@@ -77,8 +68,6 @@ def _preload() -> None:
 )
 def land_deliveries(context: dg.AssetExecutionContext, session: BuildSession) -> Iterator[dg.MaterializeResult[None]]:
     """Judge and store every complete delivery up to the last partition of the run."""
-    # These take seven seconds to import: they load while deliveries are read.
-    threading.Thread(target=_preload, daemon=True).start()
     through = date.fromisoformat(context.partition_key_range.end)
     report = land(
         session.home,

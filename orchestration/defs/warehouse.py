@@ -1,5 +1,6 @@
 """The plan of a build and the one dbt build that carries it out."""
 
+import threading
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -24,6 +25,7 @@ from orchestration.lib.build import (
     start_build,
 )
 from orchestration.lib.contracts import load_contracts
+from orchestration.lib.expectation_run import preload
 from orchestration.lib.planning import MissingFeed
 from orchestration.lib.policies import PolicyError, load_policies, policy_table_names
 from orchestration.lib.policies.lint import lint
@@ -126,6 +128,13 @@ def plan_next_build(
         yield dg.MaterializeResult(asset_key=spec.key, metadata=metadata)
 
 
+def _preload() -> None:
+    """Import what audit and publish need: Great Expectations and the drawing of PNG pictures."""
+    preload()
+    import matplotlib.backends.backend_agg
+    import matplotlib.figure  # noqa: F401
+
+
 class Translator(DagsterDbtTranslator):
     """dbt's folders are Dagster's groups; descriptions are dbt's own, without compiled SQL."""
 
@@ -166,6 +175,8 @@ def build_warehouse(context: dg.AssetExecutionContext, session: BuildSession, db
             continue
         with environment(dbt_environment(home, plan, chunk)):
             forget_results(target)
+            # These take seven seconds to import: they load while dbt, a process of its own, starts on one core.
+            threading.Thread(target=_preload, daemon=True).start()
             invocation = dbt.cli(["build", *_EXCLUDED], context=context, target_path=target, raise_on_error=False)
             yield from invocation.stream()
     fault.point(AFTER_MODELS)

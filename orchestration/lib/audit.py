@@ -20,6 +20,7 @@ import duckdb
 
 from orchestration.lib import fault
 from orchestration.lib.build_record import BuildRecord
+from orchestration.lib.confidentiality import offences
 from orchestration.lib.contracts import Feed
 from orchestration.lib.files import write_atomically
 from orchestration.lib.home import Home
@@ -322,6 +323,31 @@ def second_evaluation_checks(con: duckdb.DuckDBPyConnection, record: BuildRecord
     ]
 
 
+def confidentiality_checks(
+    con: duckdb.DuckDBPyConnection,
+    home: Home,
+    record: BuildRecord,
+    contracts: dict[str, Feed],
+    batches: dict[str, list[Batch]],
+    dbt_target: Path,
+    kept: dict[str, list[str]],
+) -> list[Check]:
+    """No C3 column leaves raw, no person's name or number reaches a mart, every column says its class."""
+    manifest = json.loads((dbt_target / "manifest.json").read_text(encoding="utf-8"))
+    return [
+        Check(
+            check_name=offence.check_name,
+            severity="block",
+            status=FAIL if offence.found else PASS,
+            failed_count=len(offence.found),
+            owner="data_protection",
+            rule_id="A9-18",
+            detail="; ".join(offence.found[:20]),
+        )
+        for offence in offences(con, home, manifest, contracts, batches, record.as_of_date, kept)
+    ]
+
+
 def arrival_checks(record: BuildRecord, contracts: dict[str, Feed], ledger: list[Batch]) -> list[Check]:
     """Feeds that the contract expects on the as-of date and that did not come, or came and were rejected.
 
@@ -354,12 +380,12 @@ def arrival_checks(record: BuildRecord, contracts: dict[str, Feed], ledger: list
     return checks
 
 
-def _expectation_checks(home: Home, record: BuildRecord) -> list[Check]:
+def _expectation_checks(home: Home, record: BuildRecord, kept: dict[str, list[str]]) -> list[Check]:
     from orchestration.lib.data_docs import build_data_docs
     from orchestration.lib.expectation_run import run_suites
 
     validations = home.builds / record.build_id / "validations"
-    results = run_suites(home.warehouse, record.as_of_date, validations)
+    results = run_suites(home.warehouse, record.as_of_date, validations, kept=kept)
     build_data_docs(results, validations, home.builds / record.build_id / "data_docs", record.as_of_date)
     statuses = {"pass": PASS, "skipped": PASS}
     return [
@@ -417,13 +443,14 @@ def audit(home: Home, build_id: str, contracts: dict[str, Feed], dbt_target: Pat
             checks += conservation_checks(con, record, contracts, batches)
             checks += second_evaluation_checks(con, record)
             partitions = hash_marts(con, version_below(home, record), record.base_date)
+            checks += confidentiality_checks(con, home, record, contracts, batches, dbt_target, partitions.kept)
             counts = {
                 "customers": _count(con, "core.dim_customer"),
                 "account_days": _count(con, "intermediate.int_assets__leg_day"),
                 "tiered_customers": _count(con, "tiering.customer_tier"),
             }
     if is_finished:
-        checks += _expectation_checks(home, record)
+        checks += _expectation_checks(home, record, partitions.kept)
     checks = _apply_overrides(checks, home, record.as_of_date)
     verdict = Verdict(
         build_id=build_id,

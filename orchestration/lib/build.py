@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from orchestration.lib import fault, warehouse
+from orchestration.lib.books.results import ensure_results
 from orchestration.lib.build_record import BuildRecord
 from orchestration.lib.contracts import Feed
 from orchestration.lib.home import DBT_PROJECT_DIR, Home
@@ -109,7 +110,11 @@ def start_build(
 
 
 def prepare_chunk(home: Home, plan: BuildPlan, chunk: Chunk, contracts: dict[str, Feed], policies: PolicySet) -> None:
-    """Lay the sources of one advance into the warehouse."""
+    """Lay the sources of one advance into the warehouse, with what the optimiser made of the one before."""
+    books = chunk.books
+    if books.is_live and books.decision_dates and chunk.base_date is not None:
+        with warehouse.connect(home.warehouse, read_only=True) as con:
+            ensure_results(home, con, chunk.base_date, books.decision_dates, books.seed_date)
     warehouse.prepare(home, plan, chunk, contracts, compile_policies(policies, home.policy))
     fault.point(AFTER_PREPARE)
 

@@ -23,11 +23,17 @@ SQL_TYPES = {
     "rate": "decimal(18,8)",
     "bool": "boolean",
 }
+# Classes of JR/T 0171-2020: C3 is what proves who someone is and stays in the lake, no model reads it.
+C1, C2, C3 = "C1", "C2", "C3"
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a feed. ``type`` is a key of SQL_TYPES; ``values`` its domain, if any."""
+    """One column of a feed. ``type`` is a key of SQL_TYPES; ``values`` its domain, if any.
+
+    ``is_identity``: kept apart from the raw table. ``is_personal``: names a person or tells how to reach him, as
+    every identity column does.
+    """
 
     name: str
     type: str
@@ -36,6 +42,7 @@ class Column:
     values: tuple[str, ...]
     classification: str
     is_identity: bool
+    is_personal: bool
     description: str
     label_zh: str
 
@@ -106,6 +113,11 @@ class Feed:
         return tuple(c for c in self.columns if not c.is_identity)
 
     @property
+    def staged_columns(self) -> tuple[Column, ...]:
+        """Columns that models may read: those of the raw table but the C3 ones."""
+        return tuple(c for c in self.raw_columns if c.classification != C3)
+
+    @property
     def identity_columns(self) -> tuple[Column, ...]:
         return tuple(c for c in self.columns if c.is_identity)
 
@@ -129,6 +141,7 @@ def _column(node: dict[str, Any]) -> Column:
     for rule in node.get("quality", []):
         if rule.get("metric") == "invalidValues":
             values = [str(v) for v in rule["arguments"]["validValues"]]
+    is_identity = bool(extra.get("identity", False))
     return Column(
         name=node["name"],
         type=node["physicalType"],
@@ -136,7 +149,8 @@ def _column(node: dict[str, Any]) -> Column:
         key_position=node.get("primaryKeyPosition"),
         values=tuple(values),
         classification=node["classification"],
-        is_identity=bool(extra.get("identity", False)),
+        is_identity=is_identity,
+        is_personal=is_identity or bool(extra.get("personal", False)),
         description=node["description"],
         label_zh=extra["label_zh"],
     )

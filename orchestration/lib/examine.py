@@ -18,7 +18,7 @@ from orchestration.lib.column_rules import (
     in_domain,
     literal,
 )
-from orchestration.lib.contracts import Column, ControlTotal, Feed
+from orchestration.lib.contracts import C3, Column, ControlTotal, Feed
 from orchestration.lib.delivery import IS_DELETED, KEY_SEPARATOR
 from orchestration.lib.findings import Finding, Level, shown
 from orchestration.lib.manifest import Delivery, Manifest, check_manifest
@@ -34,6 +34,7 @@ _DELETED = Column(
     values=(),
     classification="C1",
     is_identity=False,
+    is_personal=False,
     description="True for a row that is gone at the source.",
     label_zh="是否删除",
 )
@@ -332,7 +333,8 @@ def _bad_value(
         expected = " or ".join(column.values)
     elif problem == "empty but required":
         expected = "a value"
-    found = "(hidden: identity column)" if column.is_identity else shown(row[name])
+    is_hidden = column.is_identity or column.classification == C3
+    found = "(hidden: confidential column)" if is_hidden else shown(row[name])
     return Finding(problem, f"{where}, column {name}", expected, found, mend, level)
 
 

@@ -56,6 +56,11 @@ class Home:
         return self.lake / "policy"
 
     @property
+    def books(self) -> Path:
+        """Results of the books optimiser, one Parquet file each; the journal names them with their hashes."""
+        return self.lake / "books"
+
+    @property
     def warehouse(self) -> Path:
         """The working DuckDB file: one writer, never opened by a reader."""
         return self.root / "warehouse.duckdb"

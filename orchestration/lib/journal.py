@@ -1,7 +1,9 @@
 """The build journal: append-only, beside the landing archive; with the archive it is the input of record.
 
 Events: ``begin`` (build_id, as_of_date, base, dirty_from, new batch ids, policy versions), ``published``
-(build_id, version, hashes), ``failed`` (build_id, what). An override of a blocking check is an event too.
+(build_id, version, hashes), ``failed`` (build_id, what). An override of a blocking check is an event too, and so are
+results of the books optimiser, ``books_allocated`` and ``books_proposed`` (date, file, sha256), and
+``proposal_accepted`` (proposed_date, effective_date, by, approved_by, sha256).
 ``dirty_from`` is the earliest date touched since the last published build; state from there on is never
 a base.
 """
@@ -30,6 +32,7 @@ class JournalState:
     before the first publish. ``used_batches``: ids of all batches that published builds were made of.
     ``dirty_from``: earliest date touched by builds that began after the last publish and never got there.
     ``frozen_through``: last day of the last closed quarter (event ``quarter_closed``), None before the first close.
+    ``allocation``: the event of the allocation at go-live; ``proposals`` and ``acceptances``: those of rebalancing.
     """
 
     last_begun: str | None
@@ -38,6 +41,9 @@ class JournalState:
     dirty_from: date | None
     overrides: tuple[dict[str, Any], ...]
     frozen_through: date | None
+    allocation: dict[str, Any] | None = None
+    proposals: tuple[dict[str, Any], ...] = ()
+    acceptances: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,8 @@ class Journal:
         dirty: date | None = None
         overrides = []
         frozen: date | None = None
+        allocation: dict[str, Any] | None = None
+        proposals, acceptances = [], []
         for event in self.events():
             if event["event"] == "begin":
                 last_begun = event["build_id"]
@@ -80,7 +88,23 @@ class Journal:
                 overrides.append(event)
             elif event["event"] == "quarter_closed":
                 frozen = date.fromisoformat(event["through"])
-        return JournalState(last_begun, last_published, frozenset(used), dirty, tuple(overrides), frozen)
+            elif event["event"] == "books_allocated":
+                allocation = event
+            elif event["event"] == "books_proposed":
+                proposals.append(event)
+            elif event["event"] == "proposal_accepted":
+                acceptances.append(event)
+        return JournalState(
+            last_begun=last_begun,
+            last_published=last_published,
+            used_batches=frozenset(used),
+            dirty_from=dirty,
+            overrides=tuple(overrides),
+            frozen_through=frozen,
+            allocation=allocation,
+            proposals=tuple(proposals),
+            acceptances=tuple(acceptances),
+        )
 
     def last_published(self) -> dict[str, Any] | None:
         """The newest ``published`` event, or None before the first publish."""

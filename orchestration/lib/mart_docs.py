@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
+from orchestration.lib.confidentiality import Content
+from orchestration.lib.contracts import C1, C2
 from orchestration.lib.home import DBT_PROJECT_DIR
 from orchestration.lib.marts import MARTS
 from orchestration.lib.quality import HISTORY_DAYS, SCHEMAS
@@ -24,6 +27,8 @@ and as Parquet below `published/current/parquet/<schema>/<mart>/`. Columns in bo
 agree in all of them. Ids are the source's own text. Amounts are CNY unless a column `currency` says otherwise.
 Averages run from the first day of the month, quarter or year through the as-of date, over all its calendar
 days, and are rounded half up to the fen once, at the end.
+
+A column has the highest class of the delivered columns that it is made of ([confidentiality](confidentiality.md)).
 """
 
 
@@ -32,6 +37,7 @@ class _QualityMart:
     key: tuple[str, ...]
     grain: str
     columns: dict[str, str]
+    c2_columns: tuple[str, ...] = ()
 
 
 _AS_OF = "Business date that the version describes."
@@ -51,6 +57,7 @@ _QUALITY = {
             "quarantined_count": "Rows set aside with their reason.",
             "reason": "Why it was rejected; empty when accepted.",
         },
+        ("reason",),
     ),
     "check_result": _QualityMart(
         ("build_id", "check_name"),
@@ -66,6 +73,7 @@ _QUALITY = {
             "rule_id": "Policy rule behind the check, if any.",
             "detail": "What was found.",
         },
+        ("detail",),
     ),
     "reconciliation": _QualityMart(
         ("business_date", "branch_id", "product_family", "currency"),
@@ -81,6 +89,7 @@ _QUALITY = {
             "difference": "Ledger less customers.",
             "status": "agreed, explained or no_ledger; a break stops the build.",
         },
+        ("ledger_balance", "customer_balance", "difference"),
     ),
     "sla": _QualityMart(
         ("business_date",),
@@ -122,18 +131,19 @@ def _models(directory: Path) -> dict[str, dict[str, Any]]:
 def _unique_key(model: dict[str, Any]) -> list[str]:
     return [
         column
-        for test in model["data_tests"]
+        for test in model.get("data_tests", [])
         if isinstance(test, dict) and "unique_combination" in test
         for column in test["unique_combination"]["arguments"]["columns"]
     ]
 
 
-def _section(name: str, description: str, key: list[str], columns: list[tuple[str, str, str]]) -> str:
+def _section(name: str, description: str, key: list[str], columns: list[tuple[str, str, str, str]]) -> str:
     rows = "".join(
-        f"| {f'**{column}**' if column in key else column} | {sql_type} | {meaning.replace('|', chr(92) + '|')} |\n"
-        for column, sql_type, meaning in columns
+        f"| {f'**{column}**' if column in key else column} | {sql_type} | {classification} "
+        f"| {meaning.replace('|', chr(92) + '|')} |\n"
+        for column, sql_type, classification, meaning in columns
     )
-    return f"\n## {name}\n\n{description}\n\n| column | type | meaning |\n|---|---|---|\n{rows}"
+    return f"\n## {name}\n\n{description}\n\n| column | type | class | meaning |\n|---|---|---|---|\n{rows}"
 
 
 def _sql_type(name: str) -> str:
@@ -153,16 +163,31 @@ def _arrow_sql_type(arrow_type: pa.DataType) -> str:
     return names[arrow_type]
 
 
-def render_marts(models_dir: Path = DBT_PROJECT_DIR / "models" / "marts") -> str:
-    """The page as text. Raises KeyError for a mart, a column or a grain that nobody has described."""
+def render_marts(contents: Mapping[str, Mapping[str, Content]], models_dir: Path = DBT_PROJECT_DIR / "models") -> str:
+    """The page as text. Raises KeyError for a mart, a column or a grain that nobody has described.
+
+    ``contents``: model -> column -> what it holds.
+    """
     models = _models(models_dir)
     parts = [INTRODUCTION]
     for mart in MARTS:
-        model = models[f"mart_{mart.schema}__{mart.name}"]
-        columns = [(c["name"], _sql_type(c["data_type"]), c["description"]) for c in model["columns"]]
-        parts.append(_section(mart.relation, model["description"], _unique_key(model), columns))
+        model = models[mart.model]
+        classes = {name: content.classification for name, content in contents[mart.model].items()}
+        columns = [
+            (c["name"], _sql_type(c["data_type"]), classes[c["name"]], c["description"]) for c in model["columns"]
+        ]
+        keyed = models[mart.rows_of.split(".")[1]] if mart.rows_of else model
+        parts.append(_section(mart.relation, model["description"], _unique_key(keyed), columns))
     for name, schema in SCHEMAS.items():
         described = _QUALITY[name]
-        columns = [(field.name, _arrow_sql_type(field.type), described.columns[field.name]) for field in schema]
+        columns = [
+            (
+                field.name,
+                _arrow_sql_type(field.type),
+                C2 if field.name in described.c2_columns else C1,
+                described.columns[field.name],
+            )
+            for field in schema
+        ]
         parts.append(_section(f"quality.{name}", described.grain, list(described.key), columns))
     return "".join(parts)

@@ -19,17 +19,21 @@ from orchestration.lib.content_hash import columns, content_hash, content_hashes
 class Mart:
     """A published relation: its key orders the export.
 
-    ``file_partition``: SQL of the folder (``name=value``) that a row's Parquet file lies in, None for one file.
+    ``file_partition``: SQL of the folder (``name=value``) that a row's Parquet file lies in; ``partition_column``:
+    the column whose values the folders are, which the engine finds without reading the rest; neither for one file.
     ``date_column``: the date of rows of which a build writes only those after its base date; None where it
-    may write any. ``reads``: relations that rows of every date are joined with.
+    may write any. ``reads``: relations that rows of every date are joined with. ``rows_of``: table of which the
+    mart is a view, row by row; it has the key, the date and the partition and is far cheaper to count.
     """
 
     schema: str
     name: str
     key: tuple[str, ...]
     file_partition: str | None = None
+    partition_column: str | None = None
     date_column: str | None = None
     reads: tuple[str, ...] = ()
+    rows_of: str | None = None
     is_fact: bool = True
 
     @property
@@ -37,13 +41,36 @@ class Mart:
         return f"{self.schema}.{self.name}"
 
     @property
+    def model(self) -> str:
+        """Name of the dbt model that makes it."""
+        return f"mart_{self.schema}__{self.name}"
+
+    @property
+    def is_partitioned(self) -> bool:
+        return bool(self.file_partition or self.partition_column)
+
+    @property
     def label(self) -> str:
         """SQL of a row's partition: its folder, empty where there is one file."""
+        if self.partition_column:
+            return f"'{self.partition_column}=' || {self.partition_column}"
         return self.file_partition or "''"
+
+    def rows(self, labels: Iterable[str]) -> str:
+        """SQL condition on the rows of some partitions."""
+        if self.partition_column:
+            values = (label.removeprefix(f"{self.partition_column}=") for label in labels)
+            return f"{self.partition_column} in ({text_list(values)})"
+        return f"{self.label} in ({text_list(labels)})"
 
     def partition(self, label: str) -> str:
         """Name of a partition, as manifest and verdict have it."""
         return f"{self.relation}/{label}" if label else self.relation
+
+    def labels(self, partitions: Iterable[str]) -> set[str]:
+        """Labels of the mart's own among the names of partitions."""
+        names = (name.split("/", 1) for name in partitions)
+        return {label[0] if label else "" for relation, *label in names if relation == self.relation}
 
     def file(self, label: str) -> Path:
         """Parquet file of a partition below a version's folder."""
@@ -72,15 +99,16 @@ MARTS = (
         "tiering",
         "customer_tier",
         ("scheme_code", "customer_id"),
-        file_partition="'scheme_code=' || scheme_code",
+        partition_column="scheme_code",
         date_column="as_of_date",
     ),
     Mart(
         "tiering",
         "customer_tier_history",
         ("scheme_code", "customer_id", "valid_from"),
-        file_partition="'scheme_code=' || scheme_code",
-        date_column="as_of_date",
+        partition_column="scheme_code",
+        date_column="valid_from",
+        rows_of="core.fct_tier_change",
     ),
     Mart(
         "tiering",
@@ -109,6 +137,34 @@ MARTS = (
     Mart("tiering", "near_threshold", ("scheme_code", "customer_id", "direction")),
     Mart("tiering", "enterprise_tier", ("enterprise_id", "scheme_code")),
     Mart("tiering", "prospect", ("prospect_id",)),
+    # Decisions depend on what was known when they were taken, so on the order of deliveries.
+    Mart("crm", "assignment", ("customer_id", "slot", "slot_no"), is_fact=False),
+    Mart(
+        "crm",
+        "assignment_change",
+        ("business_date", "customer_id", "slot", "slot_no"),
+        file_partition="strftime(business_date, 'month=%Y-%m')",
+        date_column="business_date",
+        is_fact=False,
+    ),
+    Mart("crm", "book", ("employee_id",), is_fact=False),
+    Mart("crm", "exception_queue", ("customer_id", "rule_id"), is_fact=False),
+    Mart("crm", "rebalance_proposal", ("proposal_id",), is_fact=False),
+    Mart(
+        "crm",
+        "access_grant",
+        ("employee_id", "customer_id", "purpose", "valid_from"),
+        date_column="as_of_date",
+        is_fact=False,
+    ),
+    Mart(
+        "appraisal",
+        "attribution",
+        ("business_date", "revenue_id", "recipient_id", "credit_kind"),
+        file_partition="strftime(business_date, 'month=%Y-%m')",
+        date_column="business_date",
+        is_fact=False,
+    ),
 )
 
 
@@ -138,15 +194,17 @@ def text_list(texts: Iterable[str]) -> str:
 def written_rows(mart: Mart, kept: Iterable[str]) -> str:
     """Condition on the rows that are not of the partitions ``kept`` (labels)."""
     labels = sorted(kept)
-    return f"{mart.label} not in ({text_list(labels)})" if labels else "true"
+    return f"not ({mart.rows(labels)})" if labels else "true"
 
 
-def hash_rows(con: duckdb.DuckDBPyConnection, mart: Mart, catalog: str, kept: Iterable[str]) -> dict[str, str]:
-    """Content hash by label of the partitions of a mart that are not ``kept``."""
+def hash_rows(
+    con: duckdb.DuckDBPyConnection, mart: Mart, catalog: str, labels: Iterable[str] | None = None
+) -> dict[str, str]:
+    """Content hash by label of a mart's partitions: of all that are there, or of those with the ``labels``."""
     relation = catalog + mart.relation
-    if mart.file_partition is None:
-        return {} if "" in kept else {"": content_hash(con, relation)}
-    return content_hashes(con, relation, mart.label, written_rows(mart, kept))
+    if not mart.is_partitioned:
+        return {"": content_hash(con, relation)} if labels is None or "" in labels else {}
+    return content_hashes(con, relation, mart.label, "true" if labels is None else mart.rows(labels))
 
 
 def hash_marts(con: duckdb.DuckDBPyConnection, published: Path | None, base: date | None) -> PartitionHashes:
@@ -166,12 +224,13 @@ def hash_marts(con: duckdb.DuckDBPyConnection, published: Path | None, base: dat
     kept: dict[str, list[str]] = {}
     for mart in MARTS:
         bases[mart.relation] = _basis(con, mart)
-        labels: set[str] = set()
+        untouched: set[str] = set()
+        written: set[str] | None = None
         if base is not None and before.get("mart_bases", {}).get(mart.relation) == bases[mart.relation]:
-            labels = _untouched(con, mart, base)
-        kept[mart.relation] = sorted(labels)
-        hashes |= {name: before["partition_hashes"][name] for name in map(mart.partition, labels)}
-        hashes |= {mart.partition(label): h for label, h in hash_rows(con, mart, "", labels).items()}
+            untouched, written = _untouched(con, mart, base)
+        kept[mart.relation] = sorted(untouched)
+        hashes |= {name: before["partition_hashes"][name] for name in map(mart.partition, untouched)}
+        hashes |= {mart.partition(label): h for label, h in hash_rows(con, mart, "", written).items()}
     if before:
         con.execute("detach published")
     return PartitionHashes(dict(sorted(hashes.items())), bases, kept)
@@ -187,18 +246,23 @@ def _basis(con: duckdb.DuckDBPyConnection, mart: Mart) -> str:
     return hashlib.sha256(repr(basis).encode()).hexdigest()
 
 
-def _untouched(con: duckdb.DuckDBPyConnection, mart: Mart, base: date) -> set[str]:
-    """Labels of the partitions that end by the base and have the published number of rows on every date."""
+def _untouched(con: duckdb.DuckDBPyConnection, mart: Mart, base: date) -> tuple[set[str], set[str] | None]:
+    """Labels of the partitions that end by the base and have the published number of rows on every date.
+
+    With those of all others; None for these where nothing is kept, so that all there is is taken.
+    """
     if mart.date_column is None:
-        return set()
-    now, before = (_rows_by_date(con, mart, catalog) for catalog in ("", "published."))
-    return {label for label, days in now.items() if max(days) <= base and before.get(label) == days}
+        return set(), None
+    now = _rows_by_date(con, mart, mart.rows_of or mart.relation)
+    before = _rows_by_date(con, mart, f"published.{mart.relation}")
+    untouched = {label for label, days in now.items() if max(days) <= base and before.get(label) == days}
+    return untouched, now.keys() - untouched if untouched else None
 
 
-def _rows_by_date(con: duckdb.DuckDBPyConnection, mart: Mart, catalog: str) -> dict[str, dict[date, int]]:
+def _rows_by_date(con: duckdb.DuckDBPyConnection, mart: Mart, relation: str) -> dict[str, dict[date, int]]:
     found: dict[str, dict[date, int]] = {}
     for label, day, count in con.execute(
-        f"select {mart.label}, {mart.date_column}, count(*) from {catalog}{mart.relation} group by all"
+        f"select {mart.label}, {mart.date_column}, count(*) from {relation} group by all"
     ).fetchall():
         found.setdefault(label, {})[day] = count
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -36,8 +37,12 @@ OPENING_FEED = "core_banking.opening_balance_days"
 WHOLE_HISTORY_FEEDS = (
     "core_banking.customer_merges",
     OPENING_FEED,
+    "crm.customer_choices",
+    "crm.referrals",
     "reference.products",
 )
+# Events that books are decided on: one delivered for a day already decided acts from the day it arrives.
+DECIDED_FEEDS = ("crm.customer_choices", "crm.referrals")
 
 
 class MissingFeed(RuntimeError):
@@ -51,6 +56,22 @@ class Window:
     base_date: date | None
     days: int
     is_partial: bool
+
+
+@dataclass(frozen=True)
+class BookDates:
+    """Which days of an advance books are decided on.
+
+    ``decided_from``: the first day that no published build decided. ``decision_dates``: before go-live the end of the
+    advance alone, as the old CRM's feed says it; from go-live every day from ``decided_from`` on. ``seed_date``: the
+    first live day, which starts from the old CRM's feed.
+    """
+
+    policy_version: str
+    seed_date: date
+    is_live: bool
+    decided_from: date
+    decision_dates: list[date]
 
 
 @dataclass(frozen=True)
@@ -70,6 +91,7 @@ class Chunk:
     previous_evaluation_date: date | None
     official_evaluation_date: date | None
     windows: dict[date, dict[str, Window]]
+    books: BookDates
 
 
 @dataclass(frozen=True)
@@ -102,6 +124,19 @@ class BuildPlan:
             ]
         )
         return f"{self.as_of_date:%Y%m%d}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    @property
+    def late_batches(self) -> list[str]:
+        """New deliveries of events that books are decided on, for days that are decided already."""
+        if self.published_as_of is None:
+            return []
+        new = set(self.new_batches)
+        return sorted(
+            b.batch_id
+            for feed_id in DECIDED_FEEDS
+            for b in self.batches.get(feed_id, [])
+            if b.batch_id in new and b.business_date <= self.published_as_of
+        )
 
     @property
     def is_restatement(self) -> bool:
@@ -255,13 +290,16 @@ def _policy_dirty_from(policies: PolicySet, published: dict[str, Any]) -> date |
     return min(days) if days else None
 
 
-def _split(base: date, as_of: date, rows_per_day: int) -> list[date]:
-    """Ends of the advances: every month end, where tiers are evaluated on the data of that day, and the memory's."""
+def _split(base: date, as_of: date, rows_per_day: int, go_live: date) -> list[date]:
+    """Ends of the advances: every month end, where tiers are evaluated on the data of that day, the eve of go-live,
+    from which books are decided day by day, and the memory's.
+    """
     days = max(1, ACCOUNT_DAYS_PER_ADVANCE // max(1, rows_per_day))
     ends = []
     day = base
     while day < as_of:
-        day = min(as_of, day + days * DAY, month_end(day + DAY))
+        eve = [go_live - DAY] if day < go_live - DAY else []
+        day = min(as_of, day + days * DAY, month_end(day + DAY), *eve)
         ends.append(day)
     return ends
 
@@ -340,8 +378,8 @@ def plan_build(
 
     chunks = []
     start = base
-    for end in _split(base or first_date - DAY, as_of, rows_per_day):
-        chunks.append(plan_chunk(start, end, as_of, first_date, opening_date, policies))
+    for end in _split(base or first_date - DAY, as_of, rows_per_day, policies.book_version(as_of).go_live_date):
+        chunks.append(plan_chunk(start, end, as_of, first_date, opening_date, policies, published_as_of))
         start = end
     return BuildPlan(
         as_of_date=as_of,
@@ -382,8 +420,12 @@ def plan_chunk(
     first_date: date,
     opening_date: date | None,
     policies: PolicySet,
+    decided_through: date | None = None,
 ) -> Chunk:
-    """The advance from ``base`` to ``end`` of a build as of ``as_of``, in a deployment that began on ``first_date``."""
+    """The advance from ``base`` to ``end`` of a build as of ``as_of``, in a deployment that began on ``first_date``.
+
+    ``decided_through``: the last published day, on which and before which books are decided.
+    """
     after = base or first_date - DAY
     days = {after + n * DAY for n in range(1, (end - after).days + 1)}
     month_ends = month_ends_between(after, end)
@@ -411,6 +453,24 @@ def plan_chunk(
             d: {code: window(d, code, first_date, opening_date) for code in ("month", "quarter", "year")}
             for d in measure_dates
         },
+        books=_book_dates(after, end, first_date, policies, decided_through),
+    )
+
+
+def _book_dates(
+    after: date, end: date, first_date: date, policies: PolicySet, decided_through: date | None
+) -> BookDates:
+    version = policies.book_version(end)
+    seed_date = max(version.go_live_date, first_date)
+    decided_from = max(after, decided_through or after) + DAY
+    undecided = [decided_from + n * DAY for n in range((end - decided_from).days + 1)]
+    is_live = end >= seed_date
+    return BookDates(
+        policy_version=f"books@{version.version}",
+        seed_date=seed_date,
+        is_live=is_live,
+        decided_from=decided_from,
+        decision_dates=undecided if is_live else undecided[-1:],
     )
 
 
@@ -422,11 +482,18 @@ def chunk_json(plan: BuildPlan, chunk: Chunk) -> str:
         opening_date=plan.opening_date,
         is_merging=any(b.row_count for b in plan.batches.get("core_banking.customer_merges", [])),
         published_version=plan.published_version,
+        late_batches=plan.late_batches,
     )
 
 
 def advance_json(
-    chunk: Chunk, *, first_date: date, opening_date: date | None, is_merging: bool, published_version: int = 0
+    chunk: Chunk,
+    *,
+    first_date: date,
+    opening_date: date | None,
+    is_merging: bool,
+    published_version: int = 0,
+    late_batches: Sequence[str] = (),
 ) -> str:
     """An advance as the models read it, in a build or in a trial of policies."""
 
@@ -458,6 +525,12 @@ def advance_json(
             "previous_evaluation_date": iso(chunk.previous_evaluation_date),
             "official_evaluation_date": iso(chunk.official_evaluation_date),
             "published_version": published_version,
+            "book_policy_version": chunk.books.policy_version,
+            "is_live": chunk.books.is_live,
+            "seed_date": iso(chunk.books.seed_date),
+            "decided_from": iso(chunk.books.decided_from),
+            "decision_dates": [iso(d) for d in chunk.books.decision_dates],
+            "late_batches": list(late_batches),
             "windows": {
                 iso(day): {
                     code: {

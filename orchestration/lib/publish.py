@@ -22,11 +22,13 @@ import pyarrow as pa
 from orchestration.lib import fault
 from orchestration.lib.audit import Verdict, version_below
 from orchestration.lib.build_record import BuildRecord
+from orchestration.lib.confidentiality import mart_classes
+from orchestration.lib.crm_feed import write_feeds
 from orchestration.lib.files import fsync_path, fsync_tree
 from orchestration.lib.home import Home
 from orchestration.lib.journal import Journal
 from orchestration.lib.json_lines import append_lines, read_lines
-from orchestration.lib.marts import MARTS, Mart, hash_rows, outputs_hash, text_list, written_rows
+from orchestration.lib.marts import MARTS, Mart, hash_rows, outputs_hash
 from orchestration.lib.quality import quality_tables
 
 BEFORE_EXPORT = fault.declare("publish.before_export", "verdict read, nothing written")
@@ -128,20 +130,29 @@ def _drop_all_but(con: duckdb.DuckDBPyConnection, marts: Collection[str]) -> Non
 
 
 def _export_mart(
-    con: duckdb.DuckDBPyConnection, mart: Mart, folder: Path, below: Path | None, old: dict[str, str], kept: set[str]
+    con: duckdb.DuckDBPyConnection,
+    mart: Mart,
+    folder: Path,
+    below: Path | None,
+    old: dict[str, str],
+    kept: set[str],
+    audited: dict[str, str],
 ) -> dict[str, str]:
     """Write a mart's table and files; returns the content hash of every partition that is not kept.
 
     Kept partitions are in the table already. A file whose content is the published one's is hard-linked.
+    ``old``, ``audited``: hash by partition of the version below and of the build.
     """
-    written = written_rows(mart, kept)
-    rows = f"select * from warehouse.{mart.relation} where {written} order by {', '.join(mart.key)}"
+    rows = f"select * from warehouse.{mart.relation}"
+    order = f"order by {', '.join(mart.key)}"
     if kept:
-        con.execute(f"delete from p.{mart.relation} where {written}")
-        con.execute(f"insert into p.{mart.relation} {rows}")
+        written, replaced = (mart.labels(hashes) - kept for hashes in (audited, old))
+        con.execute(f"delete from p.{mart.relation} where {mart.rows(replaced)}")
+        con.execute(f"insert into p.{mart.relation} {rows} where {mart.rows(written)} {order}")
+        hashes = hash_rows(con, mart, "p.", written | replaced)
     else:
-        con.execute(f"create table p.{mart.relation} as {rows}")
-    hashes = hash_rows(con, mart, "p.", kept)
+        con.execute(f"create table p.{mart.relation} as {rows} {order}")
+        hashes = hash_rows(con, mart, "p.")
     for label in sorted(kept | hashes.keys()):
         file = folder / mart.file(label)
         known = below / mart.file(label) if below else None
@@ -150,7 +161,7 @@ def _export_mart(
             file.parent.mkdir(parents=True, exist_ok=True)
             os.link(known, file)
         else:
-            _copy_parquet(con, f"select * from p.{mart.relation} where {mart.label} = {text_list([label])}", file)
+            _copy_parquet(con, f"select * from p.{mart.relation} where {mart.rows([label])}", file)
     return {mart.partition(label): digest for label, digest in hashes.items()}
 
 
@@ -179,7 +190,7 @@ def _export(home: Home, record: BuildRecord, verdict: Verdict, folder: Path, qua
         _drop_all_but(con, kept.keys())
         for mart in MARTS:
             con.execute(f"create schema if not exists p.{mart.schema}")
-            hashes |= _export_mart(con, mart, folder, below, old, kept.get(mart.relation, set()))
+            hashes |= _export_mart(con, mart, folder, below, old, kept.get(mart.relation, set()), audited)
         con.execute("create schema if not exists p.quality")
         for name, table in quality.items():
             con.register("quality_rows", table)
@@ -248,6 +259,7 @@ def publish(home: Home, build_id: str) -> int:
         shutil.rmtree(folder)
     folder.mkdir()
     _export(home, record, verdict, folder, quality_tables(home, record, verdict, [*log, entry]))
+    write_feeds(folder / "marts.duckdb", folder / "feeds", after=record.published_as_of, through=record.as_of_date)
     (folder / "verdict.json").write_text(verdict.to_json(), encoding="utf-8")
     manifest = {
         **entry,
@@ -255,6 +267,7 @@ def publish(home: Home, build_id: str) -> int:
         "mart_bases": verdict.partitions.bases,
         "partition_hashes": verdict.partitions.hashes,
         "inputs": record.inputs,
+        "column_classes": mart_classes(),
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, sort_keys=True, indent=1), encoding="utf-8")
     docs = home.builds / build_id / "data_docs"

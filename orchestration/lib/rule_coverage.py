@@ -14,7 +14,8 @@ from pydantic import BaseModel
 
 from orchestration.lib.home import DBT_PROJECT_DIR, POLICIES_DIR, PROJECT_ROOT
 from orchestration.lib.policies import PolicySet, load_policies
-from orchestration.lib.policies.model import Rule, Strict
+from orchestration.lib.policies.books import Books
+from orchestration.lib.policies.model import Rule, Scheme, Strict
 from orchestration.lib.policies.yaml_file import Loc, read_yaml
 
 ELSEWHERE = PROJECT_ROOT / "docs" / "rules_elsewhere.yml"
@@ -113,10 +114,10 @@ def _pytest_marks(body: Sequence[ast.stmt], prefix: str, file: str) -> Iterator[
 def rule_coverage(policies: PolicySet, elsewhere: Elsewhere, marks: Sequence[Mark]) -> list[Coverage]:
     """One Coverage per rule and reading, in the order of their ids. Raises UnknownRule."""
     said: dict[str, list[tuple[Rule, str]]] = defaultdict(list)
-    for scheme in policies.schemes:
-        for rule, loc in _rules(scheme):
-            line = policies.line(scheme.scheme_code, (*loc, "rule_id"))
-            said[rule.rule_id].append((rule, f"{scheme.scheme_code}.yml:{line}"))
+    for name, part in _books(policies).items():
+        for rule, loc in _rules(part):
+            line = policies.line(name, (*loc, "rule_id"))
+            said[rule.rule_id].append((rule, f"{name}.yml:{line}"))
     tests: dict[str, list[str]] = defaultdict(list)
     for mark in marks:
         tests[mark.rule_id].append(mark.test)
@@ -154,8 +155,13 @@ def rule_coverage(policies: PolicySet, elsewhere: Elsewhere, marks: Sequence[Mar
     return sorted(found, key=lambda coverage: _in_order(coverage.rule_id))
 
 
+def _books(policies: PolicySet) -> dict[str, Scheme | Books]:
+    """File -> what it says, of all files that quote a rule book."""
+    return {**{s.scheme_code: s for s in policies.schemes}, "books": policies.books}
+
+
 def _rules(part: object, loc: Loc = ()) -> Iterator[tuple[Rule, Loc]]:
-    """Every quoted rule in a part of a scheme, and the path to it."""
+    """Every quoted rule in a part of a policy file, and the path to it."""
     if isinstance(part, Rule):
         yield part, loc
     if isinstance(part, BaseModel):
@@ -183,15 +189,15 @@ def _in_order(rule_id: str) -> list[tuple[int, str]]:
 
 def render_rule_coverage() -> str:
     """docs/rule_coverage.md as text. Raises UnknownRule, Unreadable, PolicyError."""
-    policies = load_policies()
+    policies = load_policies(POLICIES_DIR)
     coverages = rule_coverage(policies, read_elsewhere(), read_marks())
     rules = [coverage for coverage in coverages if not coverage.reading]
     readings = [coverage for coverage in coverages if coverage.reading]
     parts = [INTRODUCTION, f"{_count(rules, 'rules')} {_count(readings, 'readings')}\n"]
     titles: dict[str, set[str]] = defaultdict(set)
-    for scheme in policies.schemes:
-        for rule, _ in _rules(scheme):
-            titles[_book(rule.rule_id)].add(scheme.source_file)
+    for said in _books(policies).values():
+        for rule, _ in _rules(said):
+            titles[_book(rule.rule_id)].add(said.source_file)
     for book in dict.fromkeys(_book(coverage.rule_id) for coverage in rules):
         parts.append(f"\n## {book} {_text(', '.join(sorted(titles[book])))}\n\n")
         parts.append("| rule | words of the source | line | policy | tests, or why none |\n|---|---|---|---|---|\n")

@@ -24,11 +24,15 @@ STAGED_FEEDS = (
     "core_banking.customers",
     "core_banking.deposit_accounts",
     "core_banking.opening_balance_days",
+    "crm.customer_choices",
     "crm.households",
+    "crm.maintainers",
     "crm.prospects",
+    "crm.referrals",
     "enterprise.enterprises",
     "finance.gl_balances",
     "finance.revenue",
+    "hr.employees",
     "loan.loans",
     "market.fx_rates",
     "market.instrument_prices",
@@ -41,8 +45,8 @@ _HEADER = "# Generated from contracts/ by `tierhouse docs`; edit the contract in
 
 
 def raw_columns(feed: Feed) -> list[tuple[str, str]]:
-    """Name and SQL type of every column of a feed's raw Parquet files, in order."""
-    columns = [(c.name, c.sql_type) for c in feed.raw_columns]
+    """Name and SQL type of every column of a feed's raw relation, in order. C3 columns stay in the Parquet files."""
+    columns = [(c.name, c.sql_type) for c in feed.staged_columns]
     if feed.has_delta:
         columns.append(("is_deleted", "boolean"))
     return [*columns, ("business_date", "date"), ("batch_id", "varchar")]
@@ -56,7 +60,7 @@ _ADDED_COLUMNS = {
 
 
 def _column_docs(feed: Feed) -> list[dict[str, Any]]:
-    contracted = {c.name: c for c in feed.raw_columns}
+    contracted = {c.name: c for c in feed.staged_columns}
     docs = []
     for name, sql_type in raw_columns(feed):
         column = contracted.get(name)
@@ -66,7 +70,8 @@ def _column_docs(feed: Feed) -> list[dict[str, Any]]:
             "data_type": "string" if sql_type == "varchar" else sql_type,
         }
         if column:
-            doc["config"] = {"meta": {"label_zh": column.label_zh, "classification": column.classification}}
+            meta: dict[str, Any] = {"label_zh": column.label_zh, "classification": column.classification}
+            doc["config"] = {"meta": meta | ({"is_personal": True} if column.is_personal else {})}
         docs.append(doc)
     return docs
 

@@ -31,6 +31,12 @@ def summary_rows(home: Home) -> list[tuple[str, str]]:
         others = con.execute(
             "select count(distinct scheme_code) from tiering.customer_tier where scheme_code != ?", [primary]
         ).fetchall()[0][0]
+        maintained, over_capacity = con.execute(
+            "select coalesce(sum(customer_count), 0), count(*) filter (customer_count > capacity) from crm.book"
+        ).fetchall()[0]
+        queued = con.execute(
+            "select reason_code, count(*) from crm.exception_queue group by reason_code order by 2 desc, 1"
+        ).fetchall()
     finally:
         con.close()
     statuses: dict[str, int] = {}
@@ -45,6 +51,8 @@ def summary_rows(home: Home) -> list[tuple[str, str]]:
         ("AUM", f"{aum:,.2f} CNY"),
         *((f"tier {code}", f"{count:,} {label}") for label, code, count in tiers),
         ("other schemes", f"{others}, evaluated at month ends"),
+        ("maintained", f"{maintained:,} customers; {over_capacity:,} employees over capacity"),
+        ("in the queue", ", ".join(f"{count:,} {reason}" for reason, count in queued) or "nobody"),
         ("checks", ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))),
         ("marts", str(home.current / "marts.duckdb")),
         ("Data Docs", str(home.current / "data_docs" / "index.html")),

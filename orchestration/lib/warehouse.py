@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from orchestration.lib.books.results import book_moves, last_proposal
 from orchestration.lib.contracts import Feed
 from orchestration.lib.home import Home
 from orchestration.lib.planning import (
@@ -40,6 +41,7 @@ ACCOUNT_STATE = (
     "fct_card_spend",
     "fct_open_door",
     "fct_instrument_price",
+    "fct_book_entry",
 )
 _DATE = pa.date32()
 _BUILD_TABLES = {
@@ -68,6 +70,31 @@ _BUILD_TABLES = {
             ("difference", pa.decimal128(18, 2)),
             ("reason", pa.string()),
             ("approved_by", pa.string()),
+        ]
+    ),
+    "book_move": pa.schema(
+        [
+            ("effective_date", _DATE),
+            ("customer_id", pa.string()),
+            ("from_employee_id", pa.string()),
+            ("employee_id", pa.string()),
+            ("reason_code", pa.string()),
+            ("proposal_id", pa.string()),
+        ]
+    ),
+    "rebalance_proposal": pa.schema(
+        [
+            ("proposal_id", pa.string()),
+            ("proposed_date", _DATE),
+            ("branch_id", pa.string()),
+            ("customer_id", pa.string()),
+            ("from_employee_id", pa.string()),
+            ("to_employee_id", pa.string()),
+            ("role_code", pa.string()),
+            ("reason_code", pa.string()),
+            ("saving", pa.decimal128(18, 2)),
+            ("shadow_price", pa.decimal128(18, 2)),
+            ("method", pa.string()),
         ]
     ),
 }
@@ -99,6 +126,11 @@ _PUBLISHED_ROWS = {
 def build_table_names() -> list[str]:
     """Names of what the planner lays for dbt: its source ``build``."""
     return [*_BUILD_TABLES, *_PUBLISHED_ROWS]
+
+
+def published_copies() -> dict[str, str]:
+    """Table of source ``build`` -> the relation of which it holds published rows."""
+    return {name: relation for name, (_, relation, _) in _PUBLISHED_ROWS.items()}
 
 
 class ExplainedDifferencesError(ValueError):
@@ -255,12 +287,50 @@ def _keep_published_rows(con: duckdb.DuckDBPyConnection, plan: BuildPlan, base: 
     if copied_after is None or base >= copied_after:
         return
     for name, (shape, relation, day) in _PUBLISHED_ROWS.items():
+        if not table_exists(con, *relation.split(".")):
+            # A working file that was lost: readers have the old rows, the diff cannot name them.
+            continue
         columns = ", ".join(column.split()[0] for column in shape.split(", "))
         con.execute(
             f"insert into build.{name} select {columns} from {relation} where {day} > ? and {day} <= ?",
             [base, copied_after],
         )
     con.execute("update build.published_state set copied_after = ?", [base])
+
+
+# What was decided, as the published marts hold it: columns of the state that they name otherwise or leave out.
+_DECISIONS = {
+    "fct_book_entry": (
+        "select as_of_date, customer_id, slot, slot_no, employee_id, branch_id, role_code, tier_code, tier_rank, "
+        "reason_code, rule_id, initial_employee_id, initial_lost_date, initial_lost_reason_code, is_acting, "
+        "valid_from, choice_due_date, reassignment_due_date, policy_version from published.crm.assignment "
+        "union all select as_of_date, customer_id, 'queue', 1, null, branch_id, owner_role_code, tier_code, tier_rank, "
+        "reason_code, rule_id, initial_employee_id, initial_lost_date, initial_lost_reason_code, false, since_date, "
+        "null, due_date, policy_version from published.crm.exception_queue"
+    ),
+    "fct_assignment_change": (
+        "select change_id, business_date, customer_id, slot, slot_no, from_employee_id, to_employee_id, reason_code, "
+        "branch_id, role_code, initial_employee_id, initial_lost_date, initial_lost_reason_code, policy_version "
+        "from published.crm.assignment_change"
+    ),
+    "fct_access_grant_change": (
+        "select valid_from as business_date, employee_id, customer_id, purpose, basis, true as is_granted, "
+        "policy_version from published.crm.access_grant union all select valid_to, employee_id, customer_id, purpose, "
+        "null, false, policy_version from published.crm.access_grant where valid_to is not null"
+    ),
+}
+
+
+def _restore_decisions(con: duckdb.DuckDBPyConnection, home: Home, plan: BuildPlan) -> None:
+    """Take books from the published version when the working file is new: decisions are not computed again."""
+    if plan.published_as_of is None or not home.current.exists() or table_exists(con, "core", "fct_book_entry"):
+        return
+    file = str(home.current / "marts.duckdb").replace("'", "''")
+    con.execute(f"attach '{file}' as published (read_only)")
+    con.execute("create schema if not exists core")
+    for table, rows in _DECISIONS.items():
+        con.execute(f"create table core.{table} as {rows}")
+    con.execute("detach published")
 
 
 def prepare(
@@ -277,10 +347,14 @@ def prepare(
     with connect(home.warehouse) as con:
         con.execute("create schema if not exists build")
         con.execute("create schema if not exists policy")
+        _restore_decisions(con, home, plan)
         _create_raw_views(con, home, plan, chunk, contracts)
-        for name, rows in _build_rows(home, plan, chunk, contracts).items():
+        tables = {n: _typed(r, _BUILD_TABLES[n]) for n, r in _build_rows(home, plan, chunk, contracts).items()}
+        tables["book_move"] = book_moves(home, chunk.books.decision_dates)
+        tables["rebalance_proposal"] = last_proposal(home, chunk.as_of_date)
+        for name, table in tables.items():
             file = inputs / f"{name}.parquet"
-            pq.write_table(_typed(rows, _BUILD_TABLES[name]), file)
+            pq.write_table(table.select(_BUILD_TABLES[name].names).cast(_BUILD_TABLES[name]), file)
             con.execute(f"create or replace view build.{name} as select * from read_parquet({_quoted_list([file])})")
         for name, file in policy_files.items():
             con.execute(f"create or replace view policy.{name} as select * from read_parquet({_quoted_list([file])})")
@@ -314,5 +388,5 @@ def apply_retention(home: Home, as_of: date, first_date: date) -> None:
                 f"delete from core.{table} where evaluation_date not in "
                 f"(select distinct evaluation_date from core.{table} order by evaluation_date desc limit 2)"
             )
-        for table in ("fct_card_spend_day", "fct_revenue_day"):
+        for table in ("fct_card_spend_day", "fct_revenue_day", "fct_revenue_credit"):
             con.execute(f"delete from core.{table} where business_date <= ?", [as_of - YEAR_DAYS_KEPT * DAY])

@@ -44,6 +44,19 @@ CROSSWALK = "tiering.scheme_crosswalk"
 LAST_EVALUATION = date(2026, 4, 30)
 MONTH_END = f"date '{LAST_EVALUATION}'"
 MORROW = f"date '{LAST_EVALUATION}' + 1"
+ENTRIES = "core.fct_book_entry"
+ASSIGNMENTS = "core.fct_assignment_change"
+CREDITS = "core.fct_revenue_credit"
+GRANTS = "core.fct_access_grant_change"
+EMPLOYEE_DAY = "intermediate.int_books__employee_day"
+TODAYS_OWNER = first(ENTRIES, f"slot = 'a' and as_of_date = {TODAY}")
+TODAYS_SPECIALIST = first(ENTRIES, f"slot = 'specialist' and as_of_date = {TODAY}")
+TODAYS_WAITING = first(ENTRIES, f"slot = 'queue' and as_of_date = {TODAY}")
+TODAYS_CHANGE = first(ASSIGNMENTS, f"business_date = {TODAY}")
+AN_OWNER = f"(select employee_id from {ENTRIES} where {TODAYS_OWNER})"
+A_MAINTAINED_CUSTOMER = f"(select customer_id from {ENTRIES} where {TODAYS_OWNER})"
+A_MAINTENANCE = first(GRANTS, "purpose = 'maintenance'")
+A_QUEUE_GRANT = first(GRANTS, "purpose = 'queue'")
 PRIMARY_CHANGE = f"scheme_code = '{PRIMARY}' and valid_from = {MORROW}"
 # Singular test -> SQL defects, each of which it has to find. Key tests are damaged by their own columns below.
 DEFECTS: dict[str, list[str]] = {
@@ -109,6 +122,87 @@ DEFECTS: dict[str, list[str]] = {
         f"delete from tiering.customer_tier where scheme_code = '{PRIMARY}' and tier_rank > 0",
         f"update assets.customer_assets set is_in_scope = not is_in_scope where {first('assets.customer_assets')}",
         "update assets.customer_assets set entry_doors = null where is_in_scope",
+    ],
+    "assert_books_cover_scope": [
+        f"delete from {ENTRIES} where {TODAYS_OWNER}",
+        f"delete from {ENTRIES} where {TODAYS_WAITING}",
+        f"insert into {ENTRIES} select * replace ('queue' as slot) from {ENTRIES} where {TODAYS_OWNER}",
+        f"insert into {ENTRIES} select * replace ('nobody' as customer_id) from {ENTRIES} where {TODAYS_OWNER}",
+        f"delete from intermediate.int_books__customer_day where customer_id = {A_MAINTAINED_CUSTOMER}",
+    ],
+    "assert_maintainers_are_allowed": [
+        f"update {EMPLOYEE_DAY} set status = 'left' where employee_id = {AN_OWNER}",
+        f"update {EMPLOYEE_DAY} set has_nda = false where employee_id = {AN_OWNER}",
+        f"delete from {EMPLOYEE_DAY} where employee_id = {AN_OWNER}",
+        (
+            "update intermediate.int_books__customer_day set exclusion_code = 'risk_veto' "
+            f"where customer_id = {A_MAINTAINED_CUSTOMER}"
+        ),
+        f"update {ENTRIES} set employee_id = {AN_OWNER} where slot = 'b' and customer_id = {A_MAINTAINED_CUSTOMER}",
+        (
+            f"update {ENTRIES} set employee_id = {AN_OWNER}, customer_id = {A_MAINTAINED_CUSTOMER} "
+            f"where {TODAYS_SPECIALIST}"
+        ),
+    ],
+    "assert_changes_lead_to_todays_books": [
+        f"delete from {ASSIGNMENTS} where {first(ASSIGNMENTS)}",
+        f"update {ASSIGNMENTS} set to_employee_id = 'other' where {first(ASSIGNMENTS)}",
+        f"update {ASSIGNMENTS} set to_employee_id = null where {first(ASSIGNMENTS)}",
+        f"update {ASSIGNMENTS} set customer_id = 'nobody' where {TODAYS_CHANGE}",
+        f"update {ENTRIES} set employee_id = 'other' where {TODAYS_OWNER}",
+        f"delete from {ENTRIES} where {TODAYS_OWNER}",
+    ],
+    "assert_changes_have_a_reason": [
+        f"update {ASSIGNMENTS} set reason_code = 'whim' where {TODAYS_CHANGE}",
+        f"update {ASSIGNMENTS} set reason_code = null where {TODAYS_CHANGE}",
+    ]
+    + [
+        (
+            f"update {ASSIGNMENTS} set slot = 'a', from_employee_id = 'other', reason_code = '{reason}' "
+            f"where {TODAYS_CHANGE}"
+        )
+        for reason in ("continuity_upgrade", "continuity_downgrade", "new_in_scope", "parent_branch", "old_crm")
+    ],
+    "assert_capacity_is_kept": [
+        (
+            f"update {EMPLOYEE_DAY} set capacity = 0 where employee_id = {AN_OWNER}; "
+            f"update {ENTRIES} set valid_from = as_of_date, reason_code = '{reason}' where {TODAYS_OWNER}"
+        )
+        for reason in ("new_in_scope", "customer_choice", "owner_left")
+    ],
+    "assert_books_add_up_to_the_bank": [
+        f"update crm.book set aum_cny = aum_cny + 0.01 where {first('crm.book')}",
+        f"update crm.book set customer_count = customer_count + 1 where {first('crm.book')}",
+        f"delete from crm.exception_queue where {first('crm.exception_queue')}",
+        f"delete from core.fct_customer_tier where {first('core.fct_customer_tier', 'tier_rank > 0')}",
+        (
+            "update core.fct_customer_measure set aum_cny = aum_cny + 0.01 "
+            f"where measure_date = {TODAY} and customer_id = {A_MAINTAINED_CUSTOMER}"
+        ),
+    ],
+    "assert_credits_equal_revenue": [
+        # Nothing is earned on the day: a credit is one too many, and an item lacks its credits.
+        f"insert into {CREDITS} select * replace ({TODAY} as business_date) from {CREDITS} where {first(CREDITS)}",
+        rewritten(
+            "raw.finance__revenue",
+            (
+                "select * from kept union all by name "
+                f"select {TODAY} as business_date, {TODAY} as posted_date, 'r' as revenue_id, 0.01 as amount_cny"
+            ),
+        ),
+    ],
+    "assert_recipients_may_be_credited": [
+        (f"update {CREDITS} set business_date = {TODAY}, recipient_id = 'nobody' where {first(CREDITS, condition)}")
+        for condition in ("recipient_kind = 'employee'", "recipient_kind = 'pool'")
+    ],
+    "assert_grants_follow_the_books": [
+        f"delete from {GRANTS} where {A_MAINTENANCE}",
+        f"update {GRANTS} set is_granted = false where {A_MAINTENANCE}",
+        f"update {GRANTS} set purpose = 'specialist' where {A_MAINTENANCE}",
+        f"insert into {GRANTS} select * replace ('other' as employee_id) from {GRANTS} where {A_MAINTENANCE}",
+        f"insert into {GRANTS} select * replace ('other' as employee_id) from {GRANTS} where {A_QUEUE_GRANT}",
+        f"update {ENTRIES} set role_code = 'outlet_head' where slot = 'queue' and as_of_date = {TODAY}",
+        f"update {EMPLOYEE_DAY} set status = 'left' where employee_id = {AN_OWNER}",
     ],
 }
 

@@ -59,7 +59,7 @@ ENGINE_ONLY = {
 JINJA_COMMENT = re.compile(r"{#.*?#}", re.DOTALL)
 JINJA = re.compile(r"{{.*?}}|{%.*?%}", re.DOTALL)
 TEXT = re.compile(r"'(?:[^']|'')*'")
-SQL_COMMENT = re.compile(r"--[^\n]*")
+SQL_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
 def code_of(path: Path) -> str:

@@ -181,6 +181,26 @@ create table tiering.enterprise_tier (
 create table tiering.prospect (
     prospect_id varchar, as_of_date date, met_date date, branch_id varchar
 );
+create table crm.access_grant (
+    employee_id varchar, customer_id varchar, purpose varchar, as_of_date date, valid_from date, valid_to date,
+    basis varchar, policy_version varchar
+);
+create table appraisal.attribution (
+    revenue_id varchar, recipient_id varchar, credit_kind varchar, as_of_date date, business_date date,
+    posted_date date, customer_id varchar, situation_code varchar, recipient_kind varchar, is_shadow boolean,
+    share decimal(18,8), amount_cny {_CNY}, rule_id varchar, policy_version varchar
+);
+create table crm.assignment (
+    customer_id varchar, slot varchar, slot_no bigint, as_of_date date, employee_id varchar, reason_code varchar,
+    rule_id varchar, valid_from date
+);
+create table crm.exception_queue (
+    customer_id varchar, rule_id varchar, as_of_date date, reason_code varchar, owner_role_code varchar,
+    since_date date, due_date date
+);
+create table crm.book (
+    employee_id varchar, as_of_date date, customer_count bigint, capacity bigint, a_count bigint, b_count bigint
+);
 insert into assets.customer_assets by name
 select
     customer_id, date '{AS_OF}' as as_of_date, 'b1' as home_branch_id,
@@ -249,13 +269,42 @@ insert into tiering.enterprise_tier values
     ('e2', 'corporate_five_level', '{AS_OF}', 'large', 2, 2026, 100.00);
 insert into tiering.prospect values
     ('p1', '{AS_OF}', '{AS_OF}', 'b1'), ('p2', '{AS_OF}', '2026-01-01', 'b1');
+insert into crm.access_grant values
+    ('e1', '001', 'maintenance', '2026-09-10', '2026-08-01', '2026-09-10', 'old_crm', 'books@1'),
+    ('e2', '001', 'maintenance', '2026-09-10', '2026-09-10', null, 'customer_choice', 'books@1'),
+    ('e1', '001', 'acting_backup', '2026-09-12', '2026-09-12', null, 'backup', 'books@1'),
+    ('e1', '003', 'queue', '2026-08-05', '2026-08-01', '2026-08-05', 'deceased', 'books@1'),
+    ('e1', '003', 'queue', '2026-08-09', '2026-08-09', null, 'deceased', 'books@1'),
+    ('e2', '003', 'queue', '2026-08-09', '2026-08-09', null, 'deceased', 'books@1');
+insert into appraisal.attribution
+select
+    revenue_id, recipient, kind, date '{AS_OF}', date '{AS_OF}', date '{AS_OF}', '001', 'held', recipient_kind,
+    is_shadow, share, amount, 'G15', 'books@1'
+from (values
+    ('r1', 'e1', 'initial', 'employee', false, 1, 10.01),
+    ('r1', 'e2', 'current', 'employee', true, 1, 10.01),
+    ('r2', 'e1', 'referrer', 'employee', false, 0.5, -0.02),
+    ('r2', 'b1', 'specialist', 'pool', false, 0.5, -0.01),
+    ('r3', 'b1', 'pool', 'pool', false, 1, 3.00)
+) as t(revenue_id, recipient, kind, recipient_kind, is_shadow, share, amount);
+insert into crm.assignment values
+    ('001', 'a', 1, '{AS_OF}', 'e1', 'old_crm', 'A9-09', '2020-01-01'),
+    ('001', 'b', 1, '{AS_OF}', 'e3', 'backup', 'A9-20', '2026-10-31'),
+    ('001', 'specialist', 10, '{AS_OF}', 'e3', 'referral', 'A9-07', '2026-10-30'),
+    ('003', 'a', 1, '{AS_OF}', 'e2', 'new_in_scope', 'A9-10', '2026-10-31'),
+    ('003', 'b', 1, '{AS_OF}', 'e4', 'backup', 'A9-20', '2026-10-31');
+insert into crm.exception_queue values
+    ('002', 'G35', '{AS_OF}', 'risk_veto', 'compliance_officer', '2026-10-01', null),
+    ('004', 'G13', '{AS_OF}', 'owner_left', 'outlet_head', '2026-10-31', '2026-10-31');
+insert into crm.book values
+    ('e1', '{AS_OF}', 1, 1, 1, 0), ('e2', '{AS_OF}', 1, 300, 1, 0), ('e3', '{AS_OF}', 0, 0, 0, 1);
 """
 
 
 def build_warehouse(path: Path) -> Path:
     """Write the healthy warehouse: every raw table of RAW_ROWS and the marts."""
     con = duckdb.connect(str(path))
-    for schema in ("raw", "assets", "tiering"):
+    for schema in ("raw", "assets", "tiering", "crm", "appraisal"):
         con.execute(f"create schema {schema}")
     for feed_id, (columns, rows) in RAW_ROWS.items():
         feed = load_contracts()[feed_id]

@@ -45,6 +45,11 @@ TRANSITIONS = "marts.tiering__tier_transition"
 CROSSWALK = "marts.tiering__scheme_crosswalk"
 ENTERPRISES = "marts.tiering__enterprise_tier"
 PROSPECTS = "marts.tiering__prospect"
+ASSIGNMENTS = "marts.crm__assignment"
+QUEUE = "marts.crm__exception_queue"
+BOOKS = "marts.crm__book"
+GRANTS = "marts.crm__access_grant"
+CREDITS = "marts.appraisal__attribution"
 PAIR = "scheme_code = 'rfm' and from_tier_code = 'low' and month_end_date = '2026-09-30'"
 RFM = "scheme_code = 'rfm'"
 
@@ -556,6 +561,121 @@ DEFECTS: list[tuple[str, str, set[str]]] = [
     (PROSPECTS, "update {t} set met_date = '2026-11-01'", {"meeting_is_not_in_the_future"}),
     (PROSPECTS, "update {t} set met_date = null", {"meeting_is_not_in_the_future"}),
     (PROSPECTS, "update {t} set branch_id = null", {"branch_is_known"}),
+    (
+        ASSIGNMENTS,
+        "update {t} set customer_id = '001' where customer_id = '003' and slot = 'a'",
+        {"customer_has_one_owner_at_most"},
+    ),
+    (
+        ASSIGNMENTS,
+        "update {t} set customer_id = '001' where customer_id = '003' and slot = 'b'",
+        {"customer_has_one_owner_at_most"},
+    ),
+    (ASSIGNMENTS, "update {t} set slot = 'c' where slot = 'specialist'", {"slot_is_known"}),
+    (
+        ASSIGNMENTS,
+        "update {t} set employee_id = 'e1' where customer_id = '001' and slot = 'b'",
+        {"owner_is_not_his_own_backup"},
+    ),
+    (ASSIGNMENTS, "update {t} set reason_code = null where slot = 'specialist'", {"reason_is_given"}),
+    (ASSIGNMENTS, "update {t} set rule_id = null where slot = 'specialist'", {"reason_is_given"}),
+    (
+        ASSIGNMENTS,
+        "update {t} set valid_from = '2026-11-01' where slot = 'specialist'",
+        {"nobody_is_given_a_customer_of_tomorrow"},
+    ),
+    (
+        ASSIGNMENTS,
+        "update {t} set valid_from = null where slot = 'specialist'",
+        {"nobody_is_given_a_customer_of_tomorrow"},
+    ),
+    (
+        ASSIGNMENTS,
+        "delete from {t} where slot = 'b' and customer_id = '003'",
+        {"most_customers_have_a_backup"},
+    ),
+    (QUEUE, "update {t} set customer_id = '002'", {"customer_waits_once"}),
+    (QUEUE, "update {t} set customer_id = null where customer_id = '004'", {"customer_waits_once"}),
+    (QUEUE, "update {t} set rule_id = null where customer_id = '004'", {"somebody_must_see_to_it"}),
+    (QUEUE, "update {t} set reason_code = null where customer_id = '004'", {"somebody_must_see_to_it"}),
+    (QUEUE, "update {t} set owner_role_code = null where customer_id = '004'", {"somebody_must_see_to_it"}),
+    (QUEUE, "update {t} set since_date = '2026-11-01' where customer_id = '004'", {"waiting_began_by_today"}),
+    (QUEUE, "update {t} set since_date = null where customer_id = '004'", {"waiting_began_by_today"}),
+    (QUEUE, "update {t} set due_date = '2026-10-30' where customer_id = '004'", {"reassignment_is_on_time"}),
+    (BOOKS, "insert into {t} select * from {t} where employee_id = 'e2'", {"employee_appears_once"}),
+    (BOOKS, "update {t} set employee_id = null where employee_id = 'e2'", {"employee_appears_once"}),
+    (BOOKS, "update {t} set a_count = 2 where employee_id = 'e2'", {"counts_are_whole"}),
+    (BOOKS, "update {t} set a_count = null where employee_id = 'e2'", {"counts_are_whole"}),
+    (BOOKS, "update {t} set customer_count = null where employee_id = 'e2'", {"counts_are_whole"}),
+    (BOOKS, "update {t} set customer_count = -1, a_count = -1 where employee_id = 'e2'", {"counts_are_whole"}),
+    (BOOKS, "update {t} set b_count = -1 where employee_id = 'e2'", {"counts_are_whole"}),
+    (BOOKS, "update {t} set b_count = null where employee_id = 'e2'", {"counts_are_whole"}),
+    (
+        BOOKS,
+        "update {t} set customer_count = 2, a_count = 2 where employee_id = 'e1'",
+        {"few_books_are_over_capacity"},
+    ),
+    (
+        GRANTS,
+        "update {t} set valid_to = '2026-08-10', as_of_date = '2026-08-10' where valid_to = '2026-08-05'",
+        {"grants_follow_on_one_another"},
+    ),
+    (
+        GRANTS,
+        "update {t} set valid_to = valid_from, as_of_date = valid_from where valid_to = '2026-08-05'",
+        {"grants_follow_on_one_another"},
+    ),
+    (
+        GRANTS,
+        "update {t} set valid_to = null, as_of_date = valid_from where valid_to = '2026-08-05'",
+        {"grants_follow_on_one_another"},
+    ),
+    (GRANTS, "update {t} set customer_id = null where employee_id = 'e2'", {"grant_names_employee_and_customer"}),
+    (GRANTS, "update {t} set employee_id = null where employee_id = 'e2'", {"grant_names_employee_and_customer"}),
+    (
+        GRANTS,
+        "update {t} set purpose = 'curiosity' where employee_id = 'e2' and purpose = 'queue'",
+        {"purpose_is_known"},
+    ),
+    (GRANTS, "update {t} set purpose = null where employee_id = 'e2' and purpose = 'queue'", {"purpose_is_known"}),
+    (
+        GRANTS,
+        "update {t} set purpose = 'maintenance', customer_id = '001' where employee_id = 'e2' and purpose = 'queue'",
+        {"grants_follow_on_one_another", "customer_is_maintained_by_one"},
+    ),
+    (GRANTS, "update {t} set basis = null where employee_id = 'e2'", {"basis_and_policy_version_are_known"}),
+    (GRANTS, "update {t} set policy_version = null where employee_id = 'e2'", {"basis_and_policy_version_are_known"}),
+    (GRANTS, "update {t} set as_of_date = valid_from where valid_to is not null", {"row_is_of_its_last_change"}),
+    (GRANTS, "update {t} set as_of_date = null where purpose = 'acting_backup'", {"row_is_of_its_last_change"}),
+    (
+        CREDITS,
+        "insert into {t} select * from {t} where is_shadow",
+        {"credit_appears_once"},
+    ),
+    (CREDITS, "update {t} set recipient_id = null where is_shadow", {"credit_appears_once"}),
+    (CREDITS, "update {t} set share = 0.99 where revenue_id = 'r3'", {"shares_of_a_revenue_item_sum_to_1"}),
+    (
+        CREDITS,
+        "update {t} set is_shadow = false where is_shadow",
+        {"shares_of_a_revenue_item_sum_to_1", "credits_are_within_the_fen_of_their_share"},
+    ),
+    (
+        CREDITS,
+        "delete from {t} where revenue_id = 'r2' and credit_kind = 'referrer'",
+        {"shares_of_a_revenue_item_sum_to_1"},
+    ),
+    (CREDITS, "update {t} set amount_cny = 10.06 where is_shadow", {"credits_are_within_the_fen_of_their_share"}),
+    (CREDITS, "update {t} set amount_cny = null where is_shadow", {"credits_are_within_the_fen_of_their_share"}),
+    (CREDITS, "update {t} set credit_kind = 'bonus' where is_shadow", {"kinds_are_known"}),
+    (CREDITS, "update {t} set recipient_kind = 'branch' where recipient_kind = 'pool'", {"kinds_are_known"}),
+    (CREDITS, "update {t} set recipient_kind = 'employee' where credit_kind = 'pool'", {"kinds_are_known"}),
+    (
+        CREDITS,
+        "update {t} set recipient_id = 'unknown_branch' where credit_kind = 'pool'",
+        {"pools_of_unknown_branches_are_rare"},
+    ),
+    (CREDITS, "update {t} set rule_id = null where is_shadow", {"rule_and_policy_version_are_known"}),
+    (CREDITS, "update {t} set policy_version = null where is_shadow", {"rule_and_policy_version_are_known"}),
 ]
 
 SUITES: dict[str, Suite] = {s.name: s for s in load_suites()}

@@ -15,6 +15,7 @@ from orchestration.lib.delivery import MANIFEST
 from orchestration.lib.home import PROJECT_ROOT, Home
 from orchestration.lib.journal import Journal
 from orchestration.lib.ledger import Ledger
+from orchestration.lib.policies.load import POLICIES_VARIABLE
 from tests import support
 from tests.pipeline.conftest import DATE_AFTER, NEXT_DATE
 
@@ -22,7 +23,11 @@ DEPOSITS = "core_banking.deposit_accounts"
 
 
 def tierhouse(*arguments: object) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("TIERHOUSE_", "DAGSTER_", "DBT_"))}
+    environment = {
+        k: v
+        for k, v in os.environ.items()
+        if k == POLICIES_VARIABLE or not k.startswith(("TIERHOUSE_", "DAGSTER_", "DBT_"))
+    }
     return subprocess.run(
         [sys.executable, "-m", "orchestration.cli", *map(str, arguments)],
         cwd=PROJECT_ROOT,

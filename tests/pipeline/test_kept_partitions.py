@@ -10,6 +10,7 @@ import pytest
 
 from orchestration.lib import publish, warehouse
 from orchestration.lib.content_hash import content_hash
+from orchestration.lib.expectation_run import KEPT, load_suites, run_suites
 from orchestration.lib.home import Home
 from orchestration.lib.marts import MARTS, hash_marts, hash_rows
 from tests import conftest, support
@@ -70,7 +71,7 @@ def test_table_and_files_of_a_version_with_kept_months_hold_what_the_warehouse_h
     now = home.current.resolve()
     with duckdb.connect(str(now / "marts.duckdb"), read_only=True) as con:
         for mart in MARTS:
-            partitions = hash_rows(con, mart, "", ())
+            partitions = hash_rows(con, mart, "")
             assert {mart.partition(label): h for label, h in partitions.items()} == {
                 name: h for name, h in outcome.verdict.partitions.hashes.items() if name.split("/")[0] == mart.relation
             }
@@ -124,3 +125,23 @@ def test_a_month_is_not_kept_when(damage: str, kept_still: list[str], own: tuple
         != (outcome.verdict.partitions.hashes["assets.branch_assets_daily/month=2026-03"])
     )
     assert kept["assets.customer_assets_monthly"] == WHOLE_MONTHS
+
+
+def test_expectations_judge_only_what_the_build_wrote(own: tuple[Home, support.Outcome], tmp_path: Path) -> None:
+    home, outcome = own
+    assert outcome.verdict is not None
+    details = {c.check_name: c.detail for c in outcome.verdict.checks}
+    suites = tuple(s for s in load_suites() if s.table == "assets.customer_assets_monthly")
+    (suite,) = suites
+    assert {details[f"gx.{suite.name}.{e.name}"] for e in suite.expectations} == {KEPT}
+    assert KEPT not in {detail for name, detail in details.items() if name.startswith("gx.marts.assets__branch")}
+
+    change(home, "update assets.customer_assets_monthly set aum_cny = null where month_end_date = '2026-04-30'")
+
+    def statuses(kept: list[str]) -> set[str]:
+        results = run_suites(home.warehouse, NEXT_DATE, tmp_path, suites=suites, kept={suite.table: kept})
+        return {r.status for r in results if r.check_name.endswith("aum_is_known")}
+
+    assert statuses(WHOLE_MONTHS) == {"skipped"}
+    # A month that is not taken over is judged, whatever other month is.
+    assert statuses(WHOLE_MONTHS[:1]) == {"fail"}

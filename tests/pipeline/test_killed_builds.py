@@ -62,7 +62,7 @@ def assert_readers_see_a_whole_version(home: Home) -> str:
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     assert folder.name == str(manifest["version"])
     with duckdb.connect(str(folder / "marts.duckdb"), read_only=True) as con:
-        hashes = {m.partition(label): h for m in MARTS for label, h in hash_rows(con, m, "", ()).items()}
+        hashes = {m.partition(label): h for m in MARTS for label, h in hash_rows(con, m, "").items()}
         assert hashes == manifest["partition_hashes"]
         assert mart_hashes(hashes) == manifest["mart_hashes"]
         dates = con.execute("select distinct as_of_date from assets.customer_assets").fetchall()

@@ -20,6 +20,7 @@ from orchestration.lib.policies.lint import frozen_changes, lint
 from orchestration.lib.policies.lint_values import lint_cells, lint_tiers, reachable_totals
 from orchestration.lib.policies.model import Bound, Cell, Owner, Tier
 from tests.policies.support import PRIMARY, Edit, edit, findings, first, line_text, tier
+from tests.policies.test_books_policy import DEFECTS as BOOK_DEFECTS
 
 SHIPPED = load_policies()
 
@@ -304,7 +305,7 @@ def test_each_defect_is_found_and_nothing_else(
 
 
 def test_every_kind_of_finding_is_tripped_by_a_defect():
-    assert {kind for _, _, kind, _, _ in DEFECTS} | {"frozen"} == set(get_args(Kind))
+    assert {kind for _, _, kind, _, _ in (*DEFECTS, *BOOK_DEFECTS)} | {"frozen"} == set(get_args(Kind))
 
 
 def test_a_finding_is_one_line_of_file_line_rule_found_and_mend(directory: Path):

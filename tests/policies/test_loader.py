@@ -34,7 +34,7 @@ def replace_text(directory: Path, old: str, new: str, name: str = PRIMARY) -> No
 def test_the_shipped_files_are_read(directory: Path):
     policies = load_policies(directory)
     assert policies.primary.scheme_code == PRIMARY
-    assert {s.scheme_code for s in policies.schemes} | {"asset_classes", "measures", "roles"} == {
+    assert {s.scheme_code for s in policies.schemes} | {"asset_classes", "books", "measures", "roles"} == {
         path.stem for path in directory.glob("*.yml")
     }
 
@@ -168,7 +168,7 @@ def second_version(content: dict[str, Any], ends: date, starts: date, label: str
     first(content)["effective_to"] = ends
 
 
-@pytest.mark.parametrize("name", [PRIMARY, "asset_classes", "measures"])
+@pytest.mark.parametrize("name", [PRIMARY, "asset_classes", "books", "measures"])
 def test_versions_leave_no_gap_and_do_not_overlap(directory: Path, name: str):
     edit(directory, name, lambda c: second_version(c, date(2026, 7, 1), date(2026, 7, 1)))
     assert problems(directory) == []

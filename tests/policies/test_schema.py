@@ -64,7 +64,7 @@ def test_what_the_loader_refuses_the_schema_refuses(validator: jsonschema.Draft2
     assert not validator.is_valid(content)
 
 
-@pytest.mark.parametrize("name", ["asset_classes", "measures", "roles"])
+@pytest.mark.parametrize("name", ["asset_classes", "books", "measures", "roles"])
 def test_an_unknown_key_in_a_shared_file_is_refused(validator: jsonschema.Draft202012Validator, name: str):
     content = read(POLICIES_DIR / f"{name}.yml")
     assert validator.is_valid(content)

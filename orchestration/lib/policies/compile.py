@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from orchestration.lib.policies.compile_books import BOOK_SCHEMAS, book_rows
 from orchestration.lib.policies.load import PolicySet, version_at
 from orchestration.lib.policies.model import CODE_LISTS, EntryDoor, Factor, MeasureRules, Owner, Scheme, SchemeVersion
 from orchestration.lib.policies.units import CENT, HIGHEST, LOWEST, parse_money
@@ -57,7 +58,13 @@ _SCHEMAS = {
             ("primary_role_code", pa.string()),
             ("age_max", pa.int64()),
             ("fallback_role_code", pa.string()),
+            ("is_primary_queue", pa.bool_()),
+            ("is_fallback_queue", pa.bool_()),
         ]
+    ),
+    # Who works with the owner of a tier's customers, each in a specialist's slot (G24).
+    "tier_team": pa.schema(
+        [*_VERSION, ("tier_code", pa.string()), ("slot_no", pa.int64()), ("role_code", pa.string())]
     ),
     # Intervals of the value, one or more per tier, that cover the number line without overlap.
     "tier_band": pa.schema(
@@ -119,6 +126,15 @@ _SCHEMAS = {
             ("coefficient", pa.decimal128(18, 8)),
         ]
     ),
+    "role": pa.schema(
+        [
+            ("role_code", pa.string()),
+            ("label_zh", pa.string()),
+            ("needs_nda", pa.bool_()),
+            ("default_capacity", pa.int64()),
+        ]
+    ),
+    **BOOK_SCHEMAS,
 }
 
 
@@ -234,7 +250,6 @@ def _version_rows(
             "near_threshold_rate": version.near_threshold_rate,
         }
     )
-    no_owner = {"primary_role_code": None, "age_max": None, "fallback_role_code": None}
     none_rule = version.asset_door.rule_id if version.asset_door else version.tiers[0].rule_id
     listed: list[tuple[str, str, str | None, Owner | None, int]] = [
         (NONE_TIER, version.not_tiered_label_zh, none_rule, None, 0)
@@ -252,17 +267,15 @@ def _version_rows(
                 "rule_id": rule_id,
                 "is_door_tier": version.door_tier is not None and code == version.door_tier.tier_code,
                 "downgrade_after_months": grace,
-                **(
-                    {
-                        "primary_role_code": owner.primary_role,
-                        "age_max": owner.age_max,
-                        "fallback_role_code": owner.fallback_role,
-                    }
-                    if owner
-                    else no_owner
-                ),
+                "primary_role_code": owner.primary_role if owner else None,
+                "age_max": owner.age_max if owner else None,
+                "fallback_role_code": owner.fallback_role if owner else None,
+                "is_primary_queue": owner is not None and owner.primary_as == "queue",
+                "is_fallback_queue": owner is not None and owner.fallback_as == "queue",
             }
         )
+        for slot_no, role in enumerate(owner.team_roles if owner else (), start=1):
+            rows["tier_team"].append({**common, "tier_code": code, "slot_no": slot_no, "role_code": role})
     for code, lower, upper in value_bands(scheme.kind, version):
         rows["tier_band"].append(
             {**common, "tier_code": code, "tier_rank": ranks[code], "lower_value": lower, "upper_value": upper}
@@ -354,6 +367,18 @@ def policy_rows(policies: PolicySet) -> dict[str, list[dict[str, Any]]]:
                 for code, weight in weights.items():
                     entry = {**common, column: code, other: None, "coefficient": weight.coefficient}
                     rows["asset_weight"].append(entry)
+    rows["role"] = [
+        {
+            "role_code": code,
+            "label_zh": role.label_zh,
+            "needs_nda": role.needs_nda,
+            "default_capacity": role.default_capacity,
+        }
+        for code, role in policies.roles.roles.items()
+    ]
+    for book in policies.books.versions:
+        for name, found in book_rows(book).items():
+            rows[name] += found
     return rows
 
 

@@ -23,10 +23,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from orchestration.lib.home import POLICIES_DIR, Home
+from orchestration.lib.home import Home
 from orchestration.lib.policies.compile import NONE_TIER, scheme_structures, tier_ranks
 from orchestration.lib.policies.lint import lint
-from orchestration.lib.policies.load import SHARED_FILES, PolicyError, PolicySet, load_policies
+from orchestration.lib.policies.load import SHARED_FILES, PolicyError, PolicySet, load_policies, policies_dir
 from orchestration.lib.policies.model import Owner, Scheme, SchemeVersion
 from orchestration.lib.policies.trial import Trial, TrialFailed
 from orchestration.lib.policies.units import OPEN_END
@@ -142,7 +142,7 @@ class SchemeDiff:
         return [t.tier_code for t in self.tiers if any(key[1] == t.tier_code for key in self.matrix)]
 
 
-def load_draft(path: Path, policies_dir: Path = POLICIES_DIR) -> Draft:
+def load_draft(path: Path) -> Draft:
     """A scheme's file, or a folder of policy files, put in the place of those in force.
 
     Raises PolicyError: a line for everything that makes the draft unusable, by file and line of the draft.
@@ -150,10 +150,11 @@ def load_draft(path: Path, policies_dir: Path = POLICIES_DIR) -> Draft:
     files = sorted(path.glob("*.yml")) if path.is_dir() else [path]
     if not files or not all(file.is_file() for file in files):
         raise PolicyError(f"{path}: found no policy file, expected a scheme's YAML file or a folder of them")
-    in_force = load_policies(policies_dir)
+    directory = policies_dir()
+    in_force = load_policies(directory)
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch)
-        for file in policies_dir.glob("*.yml"):
+        for file in directory.glob("*.yml"):
             shutil.copy(file, target)
         names = {_policy_name(file): file for file in files}
         for name, file in names.items():

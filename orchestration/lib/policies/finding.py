@@ -35,6 +35,8 @@ Kind = Literal[
     # what it may not do
     "owner",
     "nda",
+    "capacity",
+    "range",
     "point in time",
     "sales only",
     "frozen",

@@ -7,6 +7,7 @@ from datetime import date
 
 from orchestration.lib.policies import lint_rules, lint_values
 from orchestration.lib.policies.finding import Finding, Place
+from orchestration.lib.policies.lint_books import lint_books
 from orchestration.lib.policies.lint_shared import lint_shared
 from orchestration.lib.policies.load import PolicySet
 from orchestration.lib.policies.model import Scheme
@@ -16,6 +17,7 @@ def lint(policies: PolicySet) -> list[Finding]:
     """All findings, by file and line; none when over the whole number line, ages and codes one answer is given."""
     findings = [
         *lint_shared(policies),
+        *lint_books(policies),
         *_blank_texts(policies),
         *(finding for scheme in policies.schemes for finding in _lint_scheme(policies, scheme)),
     ]
@@ -38,7 +40,12 @@ def _lint_scheme(policies: PolicySet, scheme: Scheme) -> Iterator[Finding]:
 
 
 def _blank_texts(policies: PolicySet) -> Iterator[Finding]:
-    files = {"asset_classes": policies.asset_classes, "measures": policies.measures, "roles": policies.roles}
+    files = {
+        "asset_classes": policies.asset_classes,
+        "books": policies.books,
+        "measures": policies.measures,
+        "roles": policies.roles,
+    }
     for name, model in {**files, **{s.scheme_code: s for s in policies.schemes}}.items():
         for loc in lint_rules.blank_texts(model):
             found, mend = f"{loc[-1]} says nothing", "write it, or remove the key if it may be left out"

@@ -106,6 +106,10 @@ def lint_owners(place: Place) -> None:
             if role in known and not known[role].needs_nda:
                 found = f"{role} owns customers of {tier_code} without an NDA"
                 place.report((*loc, "owner"), "nda", found, "let roles.yml say needs_nda: true, or choose another role")
+            if role in known and (known[role].default_capacity or 0) <= 0:
+                found = f"{role} owns customers of {tier_code} without a capacity"
+                mend = "give it a default_capacity in roles.yml, or choose another role"
+                place.report((*loc, "owner"), "capacity", found, mend)
         if owner.primary_role in owner.team_roles:
             found = f"{owner.primary_role} is the owner of {tier_code} and in its team"
             place.report((*loc, "owner", "team_roles"), "owner", found, "name it once")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from orchestration.lib.contracts import load_contracts
+from orchestration.lib.policies.books import BookVersion
 from orchestration.lib.policies.finding import Finding, Kind
 from orchestration.lib.policies.lint_rules import CODE
 from orchestration.lib.policies.load import PolicySet
@@ -27,13 +28,15 @@ STANDARD_SET = "standard"
 
 
 def lint_shared(policies: PolicySet) -> Iterator[Finding]:
-    """Findings in asset_classes.yml, measures.yml and roles.yml."""
+    """Findings in asset_classes.yml, measures.yml and roles.yml, and who approved each of them and books.yml."""
     for i, classes in enumerate(policies.asset_classes.versions):
         yield from _lint_approval(policies, "asset_classes", i, classes)
         yield from _lint_asset_sets(policies, i, classes)
     for i, rules in enumerate(policies.measures.versions):
         yield from _lint_approval(policies, "measures", i, rules)
         yield from _lint_code_lists(policies, i, rules)
+    for i, book in enumerate(policies.books.versions):
+        yield from _lint_approval(policies, "books", i, book)
     yield from _lint_roles(policies)
 
 
@@ -42,7 +45,7 @@ def _finding(policies: PolicySet, name: str, loc: Loc, kind: Kind, found: str, m
 
 
 def _lint_approval(
-    policies: PolicySet, name: str, i: int, version: AssetClassVersion | MeasureRulesVersion
+    policies: PolicySet, name: str, i: int, version: AssetClassVersion | MeasureRulesVersion | BookVersion
 ) -> Iterator[Finding]:
     if version.author.strip().lower() == version.approved_by.strip().lower():
         found = f"author and approved_by of version {version.version} are both {version.author!r}"

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel
 
 from orchestration.lib.home import POLICIES_DIR
+from orchestration.lib.policies.books import Books, BookVersion
 from orchestration.lib.policies.model import (
     AssetClasses,
     AssetClassVersion,
@@ -27,9 +29,12 @@ from orchestration.lib.policies.model import (
 from orchestration.lib.policies.yaml_file import Loc, Unreadable, line_of, read_yaml
 
 T = TypeVar("T", bound=BaseModel)
-V = TypeVar("V", SchemeVersion, AssetClassVersion, MeasureRulesVersion)
-Version = SchemeVersion | AssetClassVersion | MeasureRulesVersion
-SHARED_FILES = ("asset_classes", "measures", "roles")
+V = TypeVar("V", SchemeVersion, AssetClassVersion, MeasureRulesVersion, BookVersion)
+Version = SchemeVersion | AssetClassVersion | MeasureRulesVersion | BookVersion
+SHARED_FILES = ("asset_classes", "books", "measures", "roles")
+POLICIES_VARIABLE = "TIERHOUSE_POLICIES"
+# How an owner owns decides books, not tiers.
+_OWNED_AS = {"owner": {"primary_as", "fallback_as"}}
 
 
 class PolicyError(ValueError):
@@ -44,6 +49,7 @@ class PolicySet:
     asset_classes: AssetClasses
     measures: MeasureRules
     roles: Roles
+    books: Books
     roots: Mapping[str, yaml.Node] = field(default_factory=dict, compare=False, repr=False)
 
     def line(self, name: str, loc: Loc = ()) -> int:
@@ -54,6 +60,7 @@ class PolicySet:
         """Name and versions of everything that has dated versions."""
         return [
             ("asset_classes", self.asset_classes.versions),
+            ("books", self.books.versions),
             ("measures", self.measures.versions),
             *((s.scheme_code, s.versions) for s in self.schemes if s.is_enabled or is_disabled_too),
         ]
@@ -61,7 +68,8 @@ class PolicySet:
     def version_hashes(self) -> dict[str, dict[str, str]]:
         """Per version: its days and the hash of all else that it says. A change restates from its first day.
 
-        The end is not in the hash: a version that is succeeded by another says the same as before.
+        The end is not in the hash: a version that is succeeded by another says the same as before. What books are
+        decided by is left out: decisions are never restated.
         """
         kinds = {
             s.scheme_code: {"kind": s.kind, "subject": s.subject, "is_primary": s.is_primary} for s in self.schemes
@@ -69,7 +77,12 @@ class PolicySet:
         hashes: dict[str, dict[str, str]] = {}
         for name, versions in self.dated():
             for version in versions:
-                content = {**kinds.get(name, {}), **version.model_dump(mode="json", exclude={"effective_to"})}
+                if isinstance(version, BookVersion):
+                    continue
+                left_out: dict[str, Any] = {"effective_to": True}
+                if isinstance(version, SchemeVersion):
+                    left_out |= {"tiers": {"__all__": _OWNED_AS}, "door_tier": _OWNED_AS}
+                content = {**kinds.get(name, {}), **version.model_dump(mode="json", exclude=left_out)}
                 text = json.dumps(content, sort_keys=True, ensure_ascii=False)
                 hashes[f"{name}@{version.version}"] = {
                     "effective_from": version.effective_from.isoformat(),
@@ -80,8 +93,30 @@ class PolicySet:
 
     @property
     def policy_hash(self) -> str:
-        text = json.dumps(self.version_hashes(), sort_keys=True)
+        """Hash of all that facts and decisions are made by."""
+        owners = {
+            f"{s.scheme_code}@{version.version}": [
+                owned.owner.model_dump(mode="json") if owned and owned.owner else None
+                for owned in (version.door_tier, *version.tiers)
+            ]
+            for s in self.schemes
+            if s.is_enabled
+            for version in s.versions
+        }
+        decisions = {
+            "books": self.books.model_dump(mode="json"),
+            "roles": self.roles.model_dump(mode="json"),
+            "owners": owners,
+        }
+        text = json.dumps({"versions": self.version_hashes(), **decisions}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def book_version(self, day: date) -> BookVersion:
+        """The rules of books in force on a day. Raises PolicyError when there are none."""
+        version = version_at(self.books.versions, day)
+        if version is None:
+            raise PolicyError(f"books.yml: no version is in force on {day}; let the first one start earlier")
+        return version
 
     @property
     def primary(self) -> Scheme:
@@ -101,8 +136,17 @@ def version_at(versions: tuple[V, ...], day: date) -> V | None:
     return next((v for v in versions if v.effective_from <= day < v.effective_to), None)
 
 
-def load_policies(directory: Path = POLICIES_DIR) -> PolicySet:
-    """Read and validate every policy file. Raises PolicyError: a line for every problem of every file."""
+def policies_dir() -> Path:
+    """The folder in force: ``TIERHOUSE_POLICIES`` when it is set, else the shipped one."""
+    return Path(os.environ.get(POLICIES_VARIABLE) or POLICIES_DIR)
+
+
+def load_policies(directory: Path | None = None) -> PolicySet:
+    """Read and validate every policy file of ``directory``, or of the folder in force.
+
+    Raises PolicyError: a line for every problem of every file.
+    """
+    directory = directory or policies_dir()
     roots: dict[str, yaml.Node] = {}
     problems: list[str] = []
 
@@ -120,6 +164,7 @@ def load_policies(directory: Path = POLICIES_DIR) -> PolicySet:
     asset_classes = read("asset_classes", AssetClasses)
     measures = read("measures", MeasureRules)
     roles = read("roles", Roles)
+    books = read("books", Books)
     for name, scheme in zip(names, schemes, strict=True):
         if scheme and scheme.scheme_code != name:
             line = line_of(roots[name], ("scheme_code",))
@@ -127,9 +172,9 @@ def load_policies(directory: Path = POLICIES_DIR) -> PolicySet:
                 f"{name}.yml:{line}: scheme_code: found {scheme.scheme_code!r}, expected {name!r} as the file is "
                 "named; rename one of them"
             )
-    if problems or asset_classes is None or measures is None or roles is None:
+    if problems or asset_classes is None or measures is None or roles is None or books is None:
         raise PolicyError("\n".join(problems))
-    policies = PolicySet(tuple(s for s in schemes if s), asset_classes, measures, roles, roots)
+    policies = PolicySet(tuple(s for s in schemes if s), asset_classes, measures, roles, books, roots)
     problems = [*_primary_problems(policies, directory), *_date_problems(policies)]
     if problems:
         raise PolicyError("\n".join(problems))

@@ -174,21 +174,29 @@ class Interval(Strict):
         return number + CENT if self.upper.inclusive else number
 
 
+OwnedAs = Literal["employee", "queue"]
+
+
 class Owner(Strict):
     """Who maintains the customers of a tier: one primary role, and who works with it (G24).
 
     ``age_max``: completed years at the evaluation date, inclusive (G3); older customers go to ``fallback_role``.
+    ``primary_as`` and ``fallback_as``: one employee of the role owns each customer, or the role's queue owns them all.
     """
 
     primary_role: str
+    primary_as: OwnedAs = "employee"
     team_roles: tuple[str, ...] = ()
     age_max: Years | None = None
     fallback_role: str | None = None
+    fallback_as: OwnedAs = "employee"
 
     @model_validator(mode="after")
     def _no_age_is_without_an_owner(self) -> Owner:
         if (self.age_max is None) != (self.fallback_role is None):
             raise ValueError("an age limit needs a fallback_role for older customers, and only then")
+        if self.fallback_role is None and "fallback_as" in self.model_fields_set:
+            raise ValueError("fallback_as says how a fallback_role owns customers; name the role or remove it")
         return self
 
     def role_at(self, age_years: int | None) -> str:

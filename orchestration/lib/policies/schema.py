@@ -7,14 +7,15 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from orchestration.lib.policies.books import Books
 from orchestration.lib.policies.model import AssetClasses, MeasureRules, Roles, Scheme
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def policy_schema() -> dict[str, Any]:
-    """JSON Schema that accepts any one policy file: a scheme, or one of the files that schemes share."""
-    any_file: TypeAdapter[Any] = TypeAdapter(Scheme | AssetClasses | MeasureRules | Roles)
+    """JSON Schema that accepts any one policy file: a scheme, the books, or one of the files that they share."""
+    any_file: TypeAdapter[Any] = TypeAdapter(Scheme | AssetClasses | MeasureRules | Roles | Books)
     return {"$schema": DIALECT, "title": "Policy file", **any_file.json_schema()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any
@@ -63,11 +64,16 @@ def _in_hundredths(number: Decimal, value: Any, what: str) -> Decimal:
     return number.quantize(CENT)
 
 
-def _years(value: Any) -> int:
-    number, unit = parse_count(value)
-    if unit not in ("", "year") or number != int(number):
-        raise ValueError(f"expected whole years such as 60 years, found {value!r}")
-    return int(number)
+def _whole(unit: str, example: int) -> Callable[[Any], int]:
+    """Reads a whole number of one unit."""
+
+    def parse(value: Any) -> int:
+        number, written = parse_count(value)
+        if written not in ("", unit) or number != int(number):
+            raise ValueError(f"expected whole {unit}s such as {example} {unit}s, found {value!r}")
+        return int(number)
+
+    return parse
 
 
 # Numbers that people may write with a unit; editors learn the forms from the pattern.
@@ -83,5 +89,19 @@ Rate = Annotated[
 ]
 Years = Annotated[
     int,
-    BeforeValidator(_years, json_schema_input_type=int | Annotated[str, Field(pattern=r"^\d+\s*(years?|岁|年)?$")]),
+    BeforeValidator(
+        _whole("year", 60), json_schema_input_type=int | Annotated[str, Field(pattern=r"^\d+\s*(years?|岁|年)?$")]
+    ),
+]
+Months = Annotated[
+    int,
+    BeforeValidator(
+        _whole("month", 12), json_schema_input_type=int | Annotated[str, Field(pattern=r"^-?\d+\s*(months?|个月)?$")]
+    ),
+]
+Days = Annotated[
+    int,
+    BeforeValidator(
+        _whole("day", 30), json_schema_input_type=int | Annotated[str, Field(pattern=r"^-?\d+\s*(days?|天)?$")]
+    ),
 ]
