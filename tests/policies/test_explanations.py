@@ -20,6 +20,7 @@ from orchestration.lib.explanation import Component, mart_components
 from orchestration.lib.planning import DAY, advance_json, plan_chunk
 from orchestration.lib.policies import PolicySet, load_policies
 from orchestration.lib.policies.compile import scheme_structures
+from orchestration.lib.policies.load import SHARED_FILES
 from orchestration.lib.policies.trial import Trial
 from orchestration.lib.second_evaluator import Decision, SecondEvaluator
 from tests.conftest import AS_OF_DATE, BuiltHome
@@ -181,7 +182,7 @@ def explained_everywhere(folder: Path) -> PolicySet:
     """The shipped schemes, all explained in the mart; some measure in ways that no shipped one does."""
     directory = support.copy_policies(folder)
     for path in directory.glob("*.yml"):
-        if path.stem not in ("asset_classes", "measures", "roles", "corporate_five_level"):
+        if path.stem not in (*SHARED_FILES, "corporate_five_level"):
             support.edit(directory, path.stem, lambda content: content.update(explain="mart"))
 
     def measured(name: str, **measure: object) -> None:
