@@ -15,6 +15,8 @@ from orchestration.lib.policies import load_policies, policy_rows
 from orchestration.lib.policies.compile import MISSING, cell_tiers, factor_places, value_bands
 
 FEN = Decimal("0.01")
+LAYERS = "mid_high_service_layers"
+MILLION = Decimal(1_000_000)
 
 # Lowest tier first, with the first whole yuan that belongs to it; None: no floor. `above`: the yuan itself does not.
 CUTS = {
@@ -498,3 +500,17 @@ def test_roles_know_the_other_names_of_the_sources():
     assert names["网点行长"] == names["网点主任"] == names["网点经理"] == names["网点负责人"] == "outlet_head"
     assert names["主管行长"] == names["支行行长"] == "branch_president"
     assert policies().roles.roles["compliance_officer"].needs_nda
+
+
+@pytest.mark.rule("E6-04")
+def test_one_head_answers_for_the_loss_of_every_customer_of_a_million_and_more() -> None:
+    policies = load_policies()
+    bands = {code: lower for code, lower, _ in value_bands("bands", policies.scheme(LAYERS).versions[0])}
+    liable = {t.tier_code: t.owner for t in policies.scheme(LAYERS).versions[0].tiers if bands[t.tier_code] >= MILLION}
+    assert min(bands[code] for code in liable) == MILLION
+    for owner in liable.values():
+        assert owner is not None
+        assert owner.primary_as == "employee"
+        assert owner.primary_role in {"personal_finance_head", "branch_president"}
+        assert owner.primary_role not in owner.team_roles
+        assert policies.roles.roles[owner.primary_role].needs_nda
