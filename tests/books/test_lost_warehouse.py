@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from orchestration.lib import warehouse
 from orchestration.lib.content_hash import content_hash
 from orchestration.lib.home import Home
@@ -20,6 +22,7 @@ def decisions(home: Home) -> dict[str, str]:
         return {relation: content_hash(con, relation) for relation in DECISIONS}
 
 
+@pytest.mark.full
 def test_the_day_after_a_lost_working_file_goes_on_from_the_published_books(
     built_home: BuiltHome, small_bank: Path, tmp_path: Path
 ) -> None:

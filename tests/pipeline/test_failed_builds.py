@@ -128,6 +128,7 @@ def test_running_a_day_again_changes_nothing(home: Home, built_home: conftest.Bu
     assert support.snapshot(home) == before
 
 
+@pytest.mark.full
 def test_building_a_published_day_by_force_makes_the_same_content(home: Home) -> None:
     facts, state = support.fact_hashes(home), support.state_hashes(home)
     # A begun build that was never published makes its days dirty.

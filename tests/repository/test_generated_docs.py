@@ -27,6 +27,8 @@ def sections(page: str, level: str) -> dict[str, list[str]]:
     return found
 
 
+# `make check` runs it: following every column through the SQL takes half a minute.
+@pytest.mark.full
 def test_generated_files_are_fresh():
     assert generated.stale_files() == [], "run `tierhouse docs`"
 
