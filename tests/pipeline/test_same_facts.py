@@ -23,7 +23,7 @@ from tests import conftest, support
 NewHome = Callable[[str], Home]
 
 
-@pytest.mark.parametrize("days", [10, pytest.param(40, marks=pytest.mark.full)], ids=["ten_days", "forty_days"])
+@pytest.mark.parametrize("days", [5, pytest.param(40, marks=pytest.mark.full)], ids=["five_days", "forty_days"])
 def test_day_by_day_over_a_month_end_equals_one_advance(
     days: int, new_home: NewHome, small_bank: Path, built_home: conftest.BuiltHome
 ) -> None:
