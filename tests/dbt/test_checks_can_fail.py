@@ -209,7 +209,7 @@ DEFECTS: dict[str, list[str]] = {
 # Tests that have something to look at only when tiers are evaluated, as the build of that month end runs them.
 MONTH_END_DEFECTS: dict[str, list[str]] = {
     "assert_every_scheme_is_evaluated": [
-        f"delete from {EVALUATIONS} where scheme_code = 'rfm'",
+        f"delete from {EVALUATIONS} where scheme_code = 'rfm' and evaluation_date = {MONTH_END}",
         f"update {EVALUATIONS} set policy_version = 'rfm@0' where scheme_code = 'rfm'",
         f"update {EVALUATIONS} set scheme_code = 'other' where {first(EVALUATIONS, f'evaluation_date = {MONTH_END}')}",
     ],
