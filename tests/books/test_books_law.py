@@ -97,6 +97,7 @@ def may_serve(row: Row) -> bool:
     return row["role_code"] == "wealth_manager" and row["status"] == "active" and is_signed and row["capacity"] is None
 
 
+@pytest.mark.full
 def test_a_late_correction_of_balances_changes_no_past_row(simulated_bank: SimulatedBank, late_news: LateNews):
     """The run restates the corrected day, so the log could have been decided anew."""
     assert late_news.plan.is_restatement
@@ -104,6 +105,7 @@ def test_a_late_correction_of_balances_changes_no_past_row(simulated_bank: Simul
     assert up_to(read_log(late_news.home), simulated_bank.days[-1]) == simulated_bank.log
 
 
+@pytest.mark.full
 @pytest.mark.rule("A9-06")
 def test_a_late_choice_acts_on_the_first_day_that_is_decided_after_it_arrives(late_news: LateNews):
     changes = [
@@ -114,6 +116,7 @@ def test_a_late_choice_acts_on_the_first_day_that_is_decided_after_it_arrives(la
     assert changes == [(NEXT_DATE, late_news.past_owner, late_news.chosen, "customer_choice")]
 
 
+@pytest.mark.full
 def test_a_day_that_is_built_again_has_the_changes_that_it_had(late_news: LateNews):
     assert late_news.logs[0] == late_news.logs[1]
 

@@ -63,6 +63,7 @@ def rewrite(folder: Path, rng: random.Random) -> None:
     (folder / MANIFEST).write_text(json.dumps(manifest), "utf-8")
 
 
+@pytest.mark.full
 def test_shuffled_rows_split_files_and_another_order_of_arrival_make_the_same_facts(
     new_home: NewHome, small_bank: Path, built_home: conftest.BuiltHome, tmp_path: Path
 ) -> None:

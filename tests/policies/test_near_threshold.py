@@ -199,6 +199,7 @@ def told(small_bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
     return home
 
 
+@pytest.mark.full
 def test_who_holds_what_he_was_told_upgrades_and_a_fen_less_does_not(
     told: Home, small_bank: Path, tmp_path: Path
 ) -> None:
