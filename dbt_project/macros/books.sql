@@ -20,6 +20,26 @@
     {%- endif %}
 {%- endmacro %}
 
+{#- The dates of this advance on which live books are decided: none before they go live. -#}
+{% macro live_days() -%}
+    select
+        business_date
+    from (
+        {{ decision_days() }}
+    ) as decided_days
+    where {{ 'true' if plan()['is_live'] else 'false' }}
+{%- endmacro %}
+
+{#- Condition on the days of a log of which something is delivered late with this advance. -#}
+{% macro is_late(feed_id, business_date) -%}
+    {{ business_date }} in (
+        {%- for batch_id in plan()['late_batches'] if batch_id.startswith(feed_id ~ '.') %}
+        {{ date_literal(batch_id.split('.')[2]) }},
+        {%- endfor %}
+        {{ date_literal('0001-01-01') }}
+    )
+{%- endmacro %}
+
 {#- Condition on events that are decided on: those of the day, and on the first day of an advance those that were delivered
     late, for days decided before. -#}
 {% macro is_new_event(relation) -%}

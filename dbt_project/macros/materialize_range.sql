@@ -11,6 +11,10 @@
     {%- set after_base = partition_column ~ ' > ' ~ base_date() -%}
     {%- set undecided = partition_column ~ ' >= ' ~ decided_from() -%}
     {%- set replaced = undecided if config.get('is_decision') else config.get('replaced', after_base) -%}
+    {#- A log of events also takes what is delivered late, once: the days of such deliveries are written again. -#}
+    {%- if config.get('late_feed') -%}
+        {%- set replaced = replaced ~ ' or ' ~ is_late(config.get('late_feed'), partition_column) -%}
+    {%- endif -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}

@@ -102,7 +102,13 @@ def _is_stale(path: Path, text: str) -> bool:
 
 def write_files() -> None:
     """Write the generated files that are not what their sources say; the others keep their time stamps."""
-    for path, text in render_files().items():
+    # Classes follow from the SQL of all models, so those of staging must be there first.
+    _write({DBT_PROJECT_DIR / path: text for path, text in render_staging(load_contracts()).items()})
+    _write(render_files())
+
+
+def _write(files: dict[Path, str]) -> None:
+    for path, text in files.items():
         if _is_stale(path, text):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")

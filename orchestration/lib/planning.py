@@ -41,8 +41,10 @@ WHOLE_HISTORY_FEEDS = (
     "crm.referrals",
     "reference.products",
 )
-# Events that books are decided on: one delivered for a day already decided acts from the day it arrives.
-DECIDED_FEEDS = ("crm.customer_choices", "crm.referrals")
+# Events that people are judged by, kept in logs: a delivery for a day already built is read when it arrives.
+LOGGED_FEEDS = ("crm.complaints", "crm.contacts", "crm.life_events", "crm.surveys", "crm.work_plans")
+# Events that decisions are taken on: one delivered for a day already decided acts from the day it arrives.
+DECIDED_FEEDS = ("crm.customer_choices", "crm.referrals", *LOGGED_FEEDS)
 
 
 class MissingFeed(RuntimeError):
@@ -125,10 +127,9 @@ class BuildPlan:
         )
         return f"{self.as_of_date:%Y%m%d}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
-    @property
-    def late_batches(self) -> list[str]:
-        """New deliveries of events that books are decided on, for days that are decided already."""
-        if self.published_as_of is None:
+    def late_batches(self, chunk: Chunk) -> list[str]:
+        """New deliveries of events for days that are decided already: the first advance that decides takes them."""
+        if self.published_as_of is None or chunk is not next((c for c in self.chunks if c.books.decision_dates), None):
             return []
         new = set(self.new_batches)
         return sorted(
@@ -482,7 +483,7 @@ def chunk_json(plan: BuildPlan, chunk: Chunk) -> str:
         opening_date=plan.opening_date,
         is_merging=any(b.row_count for b in plan.batches.get("core_banking.customer_merges", [])),
         published_version=plan.published_version,
-        late_batches=plan.late_batches,
+        late_batches=plan.late_batches(chunk),
     )
 
 
@@ -570,7 +571,8 @@ def batches_of_chunk(plan: BuildPlan, chunk: Chunk, contracts: dict[str, Feed]) 
             first = min((b.business_date for b in known), default=None)
             # The deployment's first rates and prices may have come before its first complete day.
             since = first - DAY if chunk.base_date is None and first and feed.semantics == "upsert" else after
-            chosen[feed_id] = [b for b in known if b.business_date > since]
+            late = plan.late_batches(chunk) if feed_id in LOGGED_FEEDS else []
+            chosen[feed_id] = [b for b in known if b.business_date > since or b.batch_id in late]
     return chosen
 
 

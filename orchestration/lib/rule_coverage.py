@@ -8,14 +8,15 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import BaseModel
 
 from orchestration.lib.home import DBT_PROJECT_DIR, POLICIES_DIR, PROJECT_ROOT
 from orchestration.lib.policies import PolicySet, load_policies
-from orchestration.lib.policies.books import Books
-from orchestration.lib.policies.model import Rule, Scheme, Strict
+from orchestration.lib.policies.load import DAILY_FILES
+from orchestration.lib.policies.model import Rule, SourcedRule, Strict
 from orchestration.lib.policies.yaml_file import Loc, read_yaml
 
 ELSEWHERE = PROJECT_ROOT / "docs" / "rules_elsewhere.yml"
@@ -155,9 +156,10 @@ def rule_coverage(policies: PolicySet, elsewhere: Elsewhere, marks: Sequence[Mar
     return sorted(found, key=lambda coverage: _in_order(coverage.rule_id))
 
 
-def _books(policies: PolicySet) -> dict[str, Scheme | Books]:
+def _books(policies: PolicySet) -> dict[str, Any]:
     """File -> what it says, of all files that quote a rule book."""
-    return {**{s.scheme_code: s for s in policies.schemes}, "books": policies.books}
+    daily = {name: getattr(policies, name) for name in DAILY_FILES}
+    return {**{s.scheme_code: s for s in policies.schemes}, "books": policies.books, **daily}
 
 
 def _rules(part: object, loc: Loc = ()) -> Iterator[tuple[Rule, Loc]]:
@@ -197,7 +199,7 @@ def render_rule_coverage() -> str:
     titles: dict[str, set[str]] = defaultdict(set)
     for said in _books(policies).values():
         for rule, _ in _rules(said):
-            titles[_book(rule.rule_id)].add(said.source_file)
+            titles[_book(rule.rule_id)].add(rule.source_file if isinstance(rule, SourcedRule) else said.source_file)
     for book in dict.fromkeys(_book(coverage.rule_id) for coverage in rules):
         parts.append(f"\n## {book} {_text(', '.join(sorted(titles[book])))}\n\n")
         parts.append("| rule | words of the source | line | policy | tests, or why none |\n|---|---|---|---|---|\n")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from orchestration.lib.policies.load import SHARED_FILES
 from orchestration.lib.policies import PolicyError, load_policies
 from tests.policies.support import PRIMARY, Edit, edit, first, line_text, problems, tier
 
@@ -34,7 +35,7 @@ def replace_text(directory: Path, old: str, new: str, name: str = PRIMARY) -> No
 def test_the_shipped_files_are_read(directory: Path):
     policies = load_policies(directory)
     assert policies.primary.scheme_code == PRIMARY
-    assert {s.scheme_code for s in policies.schemes} | {"asset_classes", "books", "measures", "roles"} == {
+    assert {s.scheme_code for s in policies.schemes} | set(SHARED_FILES) == {
         path.stem for path in directory.glob("*.yml")
     }
 

@@ -71,3 +71,9 @@
         else 0
     end
 {%- endmacro %}
+
+{#- Date of a moment where the bank is: UTC+8 all year. Sessions run in UTC. -#}
+{% macro bank_date(moment) %}{{ return(adapter.dispatch('bank_date', 'tierhouse')(moment)) }}{% endmacro %}
+{% macro default__bank_date(moment) -%}
+    cast({{ moment }} + interval '8' hour as date)
+{%- endmacro %}

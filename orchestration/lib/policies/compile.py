@@ -17,6 +17,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from orchestration.lib.policies import (
+    compile_actions,
+    compile_churn,
+    compile_events,
+    compile_obligations,
+    compile_offers,
+    compile_service,
+)
 from orchestration.lib.policies.compile_books import BOOK_SCHEMAS, book_rows
 from orchestration.lib.policies.load import PolicySet, version_at
 from orchestration.lib.policies.model import CODE_LISTS, EntryDoor, Factor, MeasureRules, Owner, Scheme, SchemeVersion
@@ -135,6 +143,12 @@ _SCHEMAS = {
         ]
     ),
     **BOOK_SCHEMAS,
+    **compile_actions.SCHEMAS,
+    **compile_churn.SCHEMAS,
+    **compile_events.SCHEMAS,
+    **compile_obligations.SCHEMAS,
+    **compile_offers.SCHEMAS,
+    **compile_service.SCHEMAS,
 }
 
 
@@ -378,6 +392,16 @@ def policy_rows(policies: PolicySet) -> dict[str, list[dict[str, Any]]]:
     ]
     for book in policies.books.versions:
         for name, found in book_rows(book).items():
+            rows[name] += found
+    for tables in (
+        *map(compile_actions.rows, policies.actions.versions),
+        *map(compile_churn.rows, policies.churn.versions),
+        *map(compile_events.rows, policies.events.versions),
+        *map(compile_obligations.rows, policies.obligations.versions),
+        *map(compile_offers.rows, policies.offers.versions),
+        *map(compile_service.rows, policies.service.versions),
+    ):
+        for name, found in tables.items():
             rows[name] += found
     return rows
 

@@ -7,9 +7,15 @@ from datetime import date
 
 from orchestration.lib.policies import lint_rules, lint_values
 from orchestration.lib.policies.finding import Finding, Place
+from orchestration.lib.policies.lint_actions import lint_actions
 from orchestration.lib.policies.lint_books import lint_books
+from orchestration.lib.policies.lint_churn import lint_churn
+from orchestration.lib.policies.lint_events import lint_events
+from orchestration.lib.policies.lint_obligations import lint_obligations
+from orchestration.lib.policies.lint_offers import lint_offers
+from orchestration.lib.policies.lint_service import lint_service
 from orchestration.lib.policies.lint_shared import lint_shared
-from orchestration.lib.policies.load import PolicySet
+from orchestration.lib.policies.load import DAILY_FILES, PolicySet
 from orchestration.lib.policies.model import Scheme
 
 
@@ -18,6 +24,12 @@ def lint(policies: PolicySet) -> list[Finding]:
     findings = [
         *lint_shared(policies),
         *lint_books(policies),
+        *lint_actions(policies),
+        *lint_churn(policies),
+        *lint_events(policies),
+        *lint_obligations(policies),
+        *lint_offers(policies),
+        *lint_service(policies),
         *_blank_texts(policies),
         *(finding for scheme in policies.schemes for finding in _lint_scheme(policies, scheme)),
     ]
@@ -45,6 +57,7 @@ def _blank_texts(policies: PolicySet) -> Iterator[Finding]:
         "books": policies.books,
         "measures": policies.measures,
         "roles": policies.roles,
+        **{name: getattr(policies, name) for name in DAILY_FILES},
     }
     for name, model in {**files, **{s.scheme_code: s for s in policies.schemes}}.items():
         for loc in lint_rules.blank_texts(model):

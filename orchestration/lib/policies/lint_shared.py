@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from orchestration.lib.contracts import load_contracts
 from orchestration.lib.policies.books import BookVersion
 from orchestration.lib.policies.finding import Finding, Kind
-from orchestration.lib.policies.lint_rules import CODE
+from orchestration.lib.policies.lint_rules import CODE, RULE_ID, parts
 from orchestration.lib.policies.load import PolicySet
-from orchestration.lib.policies.model import CODE_LISTS, AssetClassVersion, MeasureRulesVersion
+from orchestration.lib.policies.model import CODE_LISTS, AssetClassVersion, DatedVersion, MeasureRulesVersion, Rule
 from orchestration.lib.policies.yaml_file import Loc
 
 # Where the codes of a list are delivered: feed and column.
@@ -28,7 +29,9 @@ STANDARD_SET = "standard"
 
 
 def lint_shared(policies: PolicySet) -> Iterator[Finding]:
-    """Findings in asset_classes.yml, measures.yml and roles.yml, and who approved each of them and books.yml."""
+    """Findings in asset_classes.yml, measures.yml and roles.yml; who approved each of them and each file of what is
+    decided from day to day, and the rules that these name.
+    """
     for i, classes in enumerate(policies.asset_classes.versions):
         yield from _lint_approval(policies, "asset_classes", i, classes)
         yield from _lint_asset_sets(policies, i, classes)
@@ -37,7 +40,39 @@ def lint_shared(policies: PolicySet) -> Iterator[Finding]:
         yield from _lint_code_lists(policies, i, rules)
     for i, book in enumerate(policies.books.versions):
         yield from _lint_approval(policies, "books", i, book)
+    quoted = _quoted(policies)
+    for name, versions in policies.daily().items():
+        for i, version in enumerate(versions):
+            yield from _lint_approval(policies, name, i, version)
+            yield from _lint_rule_ids(policies, name, i, version, quoted)
     yield from _lint_roles(policies)
+
+
+def _quoted(policies: PolicySet) -> set[str]:
+    """Rules whose words stand in some file."""
+    said = (*policies.schemes, *policies.books.versions, *itertools.chain(*policies.daily().values()))
+    return {part.rule_id for model in said for _, part in parts(model) if isinstance(part, Rule)}
+
+
+def _lint_rule_ids(
+    policies: PolicySet, name: str, i: int, version: DatedVersion, quoted: Collection[str]
+) -> Iterator[Finding]:
+    """A reading (G12) is named by its number; a rule of a source is quoted in some file."""
+    for loc, part in parts(version):
+        rule_id = getattr(part, "rule_id", None)
+        if not isinstance(rule_id, str):
+            continue
+        place: Loc = ("versions", i, *loc, "rule_id")
+        if not RULE_ID.fullmatch(rule_id):
+            mend = "write it as the catalogue does: A9-05, G12"
+            yield _finding(policies, name, place, "rule id", repr(rule_id), mend)
+        elif "-" in rule_id and rule_id not in quoted:
+            found = f"rule {rule_id}, which is quoted nowhere"
+            yield _finding(policies, name, place, "rule id", found, "quote it under `rules`, or correct it")
+        if isinstance(part, Rule) and part.source_line < 1:
+            mend = "count lines from 1"
+            place = ("versions", i, *loc, "source_line")
+            yield _finding(policies, name, place, "rule id", f"source_line {part.source_line}", mend)
 
 
 def _finding(policies: PolicySet, name: str, loc: Loc, kind: Kind, found: str, mend: str) -> Finding:
@@ -45,7 +80,10 @@ def _finding(policies: PolicySet, name: str, loc: Loc, kind: Kind, found: str, m
 
 
 def _lint_approval(
-    policies: PolicySet, name: str, i: int, version: AssetClassVersion | MeasureRulesVersion | BookVersion
+    policies: PolicySet,
+    name: str,
+    i: int,
+    version: AssetClassVersion | MeasureRulesVersion | BookVersion | DatedVersion,
 ) -> Iterator[Finding]:
     if version.author.strip().lower() == version.approved_by.strip().lower():
         found = f"author and approved_by of version {version.version} are both {version.author!r}"

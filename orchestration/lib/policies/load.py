@@ -10,28 +10,44 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel
 
 from orchestration.lib.home import POLICIES_DIR
+from orchestration.lib.policies.actions import Actions
 from orchestration.lib.policies.books import Books, BookVersion
+from orchestration.lib.policies.churn import Churn
+from orchestration.lib.policies.events import Events
 from orchestration.lib.policies.model import (
     AssetClasses,
     AssetClassVersion,
+    DatedVersion,
     MeasureRules,
     MeasureRulesVersion,
     Roles,
     Scheme,
     SchemeVersion,
 )
+from orchestration.lib.policies.obligations import Obligations
+from orchestration.lib.policies.offers import Offers
+from orchestration.lib.policies.service import Service
 from orchestration.lib.policies.yaml_file import Loc, Unreadable, line_of, read_yaml
 
 T = TypeVar("T", bound=BaseModel)
-V = TypeVar("V", SchemeVersion, AssetClassVersion, MeasureRulesVersion, BookVersion)
-Version = SchemeVersion | AssetClassVersion | MeasureRulesVersion | BookVersion
-SHARED_FILES = ("asset_classes", "books", "measures", "roles")
+Version = SchemeVersion | AssetClassVersion | MeasureRulesVersion | BookVersion | DatedVersion
+V = TypeVar("V", bound=Version)
+# Files of what is decided from day to day. Decisions are never restated: a change of these dirties no fact.
+DAILY_FILES: dict[str, type[Obligations | Events | Actions | Churn | Offers | Service]] = {
+    "actions": Actions,
+    "churn": Churn,
+    "events": Events,
+    "obligations": Obligations,
+    "offers": Offers,
+    "service": Service,
+}
+SHARED_FILES = ("asset_classes", "books", "measures", "roles", *DAILY_FILES)
 POLICIES_VARIABLE = "TIERHOUSE_POLICIES"
 # How an owner owns decides books, not tiers.
 _OWNED_AS = {"owner": {"primary_as", "fallback_as"}}
@@ -50,11 +66,21 @@ class PolicySet:
     measures: MeasureRules
     roles: Roles
     books: Books
+    actions: Actions
+    churn: Churn
+    events: Events
+    obligations: Obligations
+    offers: Offers
+    service: Service
     roots: Mapping[str, yaml.Node] = field(default_factory=dict, compare=False, repr=False)
 
     def line(self, name: str, loc: Loc = ()) -> int:
         """Line of a part of a file; 1 when the policies were not read from files."""
         return line_of(self.roots[name], loc) if name in self.roots else 1
+
+    def daily(self) -> dict[str, tuple[DatedVersion, ...]]:
+        """Versions of each file of what is decided from day to day."""
+        return {name: getattr(self, name).versions for name in DAILY_FILES}
 
     def dated(self, *, is_disabled_too: bool = False) -> list[tuple[str, tuple[Version, ...]]]:
         """Name and versions of everything that has dated versions."""
@@ -62,14 +88,15 @@ class PolicySet:
             ("asset_classes", self.asset_classes.versions),
             ("books", self.books.versions),
             ("measures", self.measures.versions),
+            *self.daily().items(),
             *((s.scheme_code, s.versions) for s in self.schemes if s.is_enabled or is_disabled_too),
         ]
 
     def version_hashes(self) -> dict[str, dict[str, str]]:
         """Per version: its days and the hash of all else that it says. A change restates from its first day.
 
-        The end is not in the hash: a version that is succeeded by another says the same as before. What books are
-        decided by is left out: decisions are never restated.
+        The end is not in the hash: a version that is succeeded by another says the same as before. What is decided
+        from day to day is left out: decisions are never restated.
         """
         kinds = {
             s.scheme_code: {"kind": s.kind, "subject": s.subject, "is_primary": s.is_primary} for s in self.schemes
@@ -77,7 +104,7 @@ class PolicySet:
         hashes: dict[str, dict[str, str]] = {}
         for name, versions in self.dated():
             for version in versions:
-                if isinstance(version, BookVersion):
+                if isinstance(version, BookVersion | DatedVersion):
                     continue
                 left_out: dict[str, Any] = {"effective_to": True}
                 if isinstance(version, SchemeVersion):
@@ -106,6 +133,7 @@ class PolicySet:
         decisions = {
             "books": self.books.model_dump(mode="json"),
             "roles": self.roles.model_dump(mode="json"),
+            **{name: getattr(self, name).model_dump(mode="json") for name in DAILY_FILES},
             "owners": owners,
         }
         text = json.dumps({"versions": self.version_hashes(), **decisions}, sort_keys=True)
@@ -165,6 +193,7 @@ def load_policies(directory: Path | None = None) -> PolicySet:
     measures = read("measures", MeasureRules)
     roles = read("roles", Roles)
     books = read("books", Books)
+    daily = {name: read(name, model) for name, model in DAILY_FILES.items()}
     for name, scheme in zip(names, schemes, strict=True):
         if scheme and scheme.scheme_code != name:
             line = line_of(roots[name], ("scheme_code",))
@@ -174,7 +203,9 @@ def load_policies(directory: Path | None = None) -> PolicySet:
             )
     if problems or asset_classes is None or measures is None or roles is None or books is None:
         raise PolicyError("\n".join(problems))
-    policies = PolicySet(tuple(s for s in schemes if s), asset_classes, measures, roles, books, roots)
+    policies = PolicySet(
+        tuple(s for s in schemes if s), asset_classes, measures, roles, books, roots=roots, **cast("Any", daily)
+    )
     problems = [*_primary_problems(policies, directory), *_date_problems(policies)]
     if problems:
         raise PolicyError("\n".join(problems))

@@ -74,6 +74,26 @@ class Rule(Strict):
     source_line: int
 
 
+class SourcedRule(Rule):
+    """A rule in a file that takes its rules from several sources: ``source_file`` is the title of the source."""
+
+    source_file: str
+
+
+class DatedVersion(Strict):
+    """A version of rules that decide from day to day; in force from ``effective_from`` until before ``effective_to``.
+
+    ``rules``: the words of the sources, which the version's parts name by their id.
+    """
+
+    version: str
+    effective_from: date
+    effective_to: date = OPEN_END
+    author: str
+    approved_by: str
+    rules: tuple[SourcedRule, ...]
+
+
 class Measure(Strict):
     """What is measured. Assets take the parameters below; any other quantity is taken as it stands.
 

@@ -1,0 +1,16 @@
+"""policies/churn.yml compiled to its tables of dbt's source ``policy``: one version's rows of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from orchestration.lib.policies.churn import ChurnVersion
+
+SCHEMAS: dict[str, pa.Schema] = {}
+
+
+def rows(version: ChurnVersion) -> dict[str, list[dict[str, Any]]]:
+    """Table -> rows of one version."""
+    return {}
