@@ -63,7 +63,7 @@ def contract_contents(contracts: Mapping[str, Feed]) -> Contents:
     return {
         (f"raw.{feed.raw_table}", column.name): Content(column.classification, column.is_personal)
         for feed in contracts.values()
-        for column in feed.columns
+        for column in (*feed.columns, *feed.presence_columns)
     }
 
 

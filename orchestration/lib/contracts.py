@@ -109,8 +109,8 @@ class Feed:
 
     @property
     def raw_columns(self) -> tuple[Column, ...]:
-        """Columns of the raw table: all but the identity columns."""
-        return tuple(c for c in self.columns if not c.is_identity)
+        """Columns of the raw table: all but the identity columns, of each of which it has whether it is known."""
+        return (*(c for c in self.columns if not c.is_identity), *self.presence_columns)
 
     @property
     def staged_columns(self) -> tuple[Column, ...]:
@@ -122,8 +122,28 @@ class Feed:
         return tuple(c for c in self.columns if c.is_identity)
 
     @property
+    def presence_columns(self) -> tuple[Column, ...]:
+        """``has_<column>`` for every identity column: whether the source knows a value, not which."""
+        return tuple(_presence(c) for c in self.identity_columns)
+
+    @property
     def has_delta(self) -> bool:
         return "delta" in self.modes
+
+
+def _presence(column: Column) -> Column:
+    return Column(
+        name=f"has_{column.name}",
+        type="bool",
+        required=True,
+        key_position=None,
+        values=(),
+        classification=C1,
+        is_identity=False,
+        is_personal=False,
+        description=f"Whether the source knows {column.name}; made at landing.",
+        label_zh=f"是否已知{column.label_zh}",
+    )
 
 
 def batch_id(feed_id: str, business_date: str, sequence_no: int) -> str:

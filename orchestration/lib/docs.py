@@ -144,7 +144,7 @@ def _render_feed(feed: Feed) -> str:
 def _render_column(column: Column) -> str:
     name = f"**{column.name}**" if column.key_position is not None else column.name
     values = f" One of: {', '.join(f'`{value}`' for value in column.values)}." if column.values else ""
-    identity = " Identity: kept apart, never in a mart." if column.is_identity else ""
+    identity = f" Identity: kept apart, never in a mart; models know `has_{column.name}`." if column.is_identity else ""
     meaning = f"{column.description}{values}{identity}".replace("|", "\\|")
     empty = "no" if column.required else "yes"
     return f"| {name} | {column.type} | {empty} | {column.label_zh} | {meaning} |\n"

@@ -120,7 +120,9 @@ class Workbench:
             f"date {literal(delivery.date_text)} as business_date",
             f"{literal(delivery.batch_id)} as batch_id",
         ]
-        raw = [identifier(column.name) for column in feed.raw_columns]
+        raw = [identifier(column.name) for column in feed.columns if not column.is_identity]
+        for column, presence in zip(feed.identity_columns, feed.presence_columns, strict=True):
+            raw.append(f"{identifier(column.name)} is not null as {identifier(presence.name)}")
         if feed.has_delta:
             raw.append(identifier(IS_DELETED))
         written = self._copy([*raw, *tail], folder / "raw" / "part.parquet")

@@ -13,6 +13,10 @@ with deliveries as (
         closed_date,
         deceased_date,
         is_employee,
+        has_customer_name,
+        has_id_number,
+        has_mobile,
+        has_address,
         is_deleted,
         business_date
     from {{ ref('stg_core_banking__customers') }}
@@ -65,7 +69,11 @@ final as (
         deliveries.opened_date,
         deliveries.closed_date,
         deliveries.deceased_date,
-        deliveries.is_employee
+        deliveries.is_employee,
+        deliveries.has_customer_name,
+        deliveries.has_id_number,
+        deliveries.has_mobile,
+        deliveries.has_address
     from deliveries
     inner join newest
         on

@@ -13,6 +13,10 @@ select
     closed_date,
     deceased_date,
     is_employee,
+    has_customer_name,
+    has_id_number,
+    has_mobile,
+    has_address,
     is_deleted,
     business_date,
     batch_id
