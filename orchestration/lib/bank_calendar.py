@@ -6,6 +6,7 @@ be written into policies/obligations.yml. A day of any other year has no answer 
 
 from __future__ import annotations
 
+from calendar import isleap
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -84,16 +85,6 @@ def festivals_between(first: date, last: date) -> list[tuple[date, str]]:
     """Day and code of every festival from ``first`` to ``last``, by day; two festivals on one day are two."""
     found = [(festival_date(code, year), code) for year in range(first.year, last.year + 1) for code in FESTIVALS]
     return sorted((day, code) for day, code in found if first <= day <= last)
-
-
-def birthdays_between(first: date, last: date) -> Iterator[tuple[date, str]]:
-    """Day and 'MMDD' of every birthday from ``first`` to ``last``; 29 February only where the year has it."""
-    for day in days_between(first, last):
-        yield day, f"{day:%m%d}"
-
-
-def is_leap_year(year: int) -> bool:
-    return (date(year, 3, 1) - _DAY).day == 29
 
 
 def days_between(first: date, last: date) -> Iterator[date]:
@@ -224,10 +215,11 @@ def occasion_rows(
     versions = list(versions)
     around = first - DAYS_AROUND * _DAY, as_of + DAYS_AROUND * _DAY
     rows = [_occasion("festival", code, day, FESTIVALS[code].label_zh) for day, code in festivals_between(*around)]
-    for day, key in birthdays_between(*around):
+    for day in days_between(*around):
+        key = f"{day:%m%d}"
         rows.append(_occasion("birthday", key, day, "生日"))
         says_so = any(v.leap_birthday == key and v.effective_from <= day < v.effective_to for v in versions)
-        if says_so and not is_leap_year(day.year):
+        if says_so and not isleap(day.year):
             rows.append(_occasion("birthday", "0229", day, "生日"))
     return rows
 

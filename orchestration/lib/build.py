@@ -115,7 +115,8 @@ def prepare_chunk(home: Home, plan: BuildPlan, chunk: Chunk, contracts: dict[str
     if books.is_live and books.decision_dates and chunk.base_date is not None:
         with warehouse.connect(home.warehouse, read_only=True) as con:
             ensure_results(home, con, chunk.base_date, books.decision_dates, books.seed_date)
-    warehouse.prepare(home, plan, chunk, contracts, compile_policies(policies, home.policy))
+    compiled = compile_policies(policies, home.policy)
+    warehouse.prepare(home, plan, chunk, contracts, compiled, policies.obligations)
     fault.point(AFTER_PREPARE)
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from orchestration.lib.bank_calendar import BankCalendar, occasion_rows, period_rows, working_day_rows
 from orchestration.lib.books.results import book_moves, last_proposal
 from orchestration.lib.contracts import Feed
 from orchestration.lib.home import Home
@@ -32,6 +33,7 @@ from orchestration.lib.planning import (
     kept_evaluation_dates,
     kept_measure_dates,
 )
+from orchestration.lib.policies.obligations import Obligations
 from orchestration.lib.staging import raw_columns
 
 # State tables with the dates they keep: like accounts, like customer totals, or the card-spend year.
@@ -95,6 +97,32 @@ _BUILD_TABLES = {
             ("saving", pa.decimal128(18, 2)),
             ("shadow_price", pa.decimal128(18, 2)),
             ("method", pa.string()),
+        ]
+    ),
+    "working_day": pa.schema(
+        [
+            ("business_date", _DATE),
+            ("is_working_day", pa.bool_()),
+            ("previous_working_date", _DATE),
+            ("next_working_date", _DATE),
+        ]
+    ),
+    "period": pa.schema(
+        [
+            ("business_date", _DATE),
+            ("period_code", pa.string()),
+            ("period_key", pa.string()),
+            ("start_date", _DATE),
+            ("end_date", _DATE),
+            ("day_count", pa.int64()),
+        ]
+    ),
+    "occasion": pa.schema(
+        [
+            ("occasion_code", pa.string()),
+            ("occasion_key", pa.string()),
+            ("occasion_date", _DATE),
+            ("label_zh", pa.string()),
         ]
     ),
 }
@@ -253,6 +281,21 @@ def _build_rows(
     }
 
 
+def _calendar_rows(chunk: Chunk, obligations: Obligations) -> dict[str, list[dict[str, Any]]]:
+    """The calendar of what is decided from day to day; empty before books go live, whose years need no calendar."""
+    if not chunk.books.is_live:
+        return {"working_day": [], "period": [], "occasion": []}
+    decided = chunk.books.decision_dates
+    # An advance that decides nothing still shows what is due on its last day.
+    days = decided or [chunk.as_of_date]
+    calendar = BankCalendar(obligations.calendar_years)
+    return {
+        "working_day": working_day_rows(calendar, days, chunk.as_of_date),
+        "period": period_rows(decided),
+        "occasion": occasion_rows(obligations.versions, days, chunk.as_of_date),
+    }
+
+
 def _typed(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     arrays = []
     for field in schema:
@@ -339,6 +382,7 @@ def prepare(
     chunk: Chunk,
     contracts: dict[str, Feed],
     policy_files: dict[str, Path],
+    obligations: Obligations,
 ) -> None:
     """Lay the sources of one advance into the warehouse."""
     home.root.mkdir(parents=True, exist_ok=True)
@@ -349,7 +393,8 @@ def prepare(
         con.execute("create schema if not exists policy")
         _restore_decisions(con, home, plan)
         _create_raw_views(con, home, plan, chunk, contracts)
-        tables = {n: _typed(r, _BUILD_TABLES[n]) for n, r in _build_rows(home, plan, chunk, contracts).items()}
+        rows = {**_build_rows(home, plan, chunk, contracts), **_calendar_rows(chunk, obligations)}
+        tables = {n: _typed(r, _BUILD_TABLES[n]) for n, r in rows.items()}
         tables["book_move"] = book_moves(home, chunk.books.decision_dates)
         tables["rebalance_proposal"] = last_proposal(home, chunk.as_of_date)
         for name, table in tables.items():
