@@ -324,11 +324,13 @@ def override(
     home: HomeOption = None,
 ) -> None:
     """Let one blocking check pass for one date. It is journaled and named in the publish log."""
-    if not reason.strip() or not by.strip() or not approved_by.strip() or by.strip() == approved_by.strip():
-        raise _fail("an override needs a reason and two different names (--by, --approved-by)")
     from orchestration.lib.audit import is_overridable
     from orchestration.lib.build import build_lock
-    from orchestration.lib.journal import Journal
+    from orchestration.lib.journal import Journal, two_names
+
+    names = two_names(by, approved_by)
+    if not reason.strip() or names is None:
+        raise _fail("an override needs a reason and two different names (--by, --approved-by)")
 
     if not is_overridable(check_name):
         raise _fail(
@@ -343,8 +345,8 @@ def override(
                 "check_name": check_name,
                 "as_of_date": day.date().isoformat(),
                 "reason": reason.strip(),
-                "by": by.strip(),
-                "approved_by": approved_by.strip(),
+                "by": names[0],
+                "approved_by": names[1],
             }
         )
     console.print(f"{check_name} is overridden for {day:%Y-%m-%d}; run the build again")

@@ -7,7 +7,7 @@ day gives the same bytes, in the version that published it and in a replay.
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -15,11 +15,11 @@ import duckdb
 from orchestration.lib.contracts import Feed, load_contracts
 from orchestration.lib.delivery import write_delivery
 from orchestration.lib.home import CONTRACTS_DIR, Home
+from orchestration.lib.planning import DAY
 
 OUTGOING_DIR = CONTRACTS_DIR / "outgoing"
 CHANGES = "crm.assignment_change"
 STATES = ("crm.assignment", "crm.exception_queue")
-_DAY = timedelta(days=1)
 
 
 class FeedError(ValueError):
@@ -36,7 +36,7 @@ def write_feeds(marts: Path, out: Path, *, after: date | None, through: date) ->
         live_from = _first_change_date(con)
         if live_from is None or through < live_from:
             return []
-        first = max(live_from, min(after + _DAY, through) if after else live_from)
+        first = max(live_from, min(after + DAY, through) if after else live_from)
         return [*_write_changes(con, out, first, through), *(_write_state(con, out, name, through) for name in STATES)]
 
 
@@ -68,7 +68,7 @@ def _first_change_date(con: duckdb.DuckDBPyConnection) -> date | None:
 
 
 def _write_changes(con: duckdb.DuckDBPyConnection, out: Path, first: date, through: date) -> list[Path]:
-    days = [first + n * _DAY for n in range((through - first).days + 1)]
+    days = [first + n * DAY for n in range((through - first).days + 1)]
     return [_write(con, out, CHANGES, day, "business_date = ?") for day in days]
 
 

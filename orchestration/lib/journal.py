@@ -46,6 +46,12 @@ class JournalState:
     acceptances: tuple[dict[str, Any], ...] = ()
 
 
+def two_names(by: str, approved_by: str) -> tuple[str, str] | None:
+    """Who asks and who approves; None unless they are two persons."""
+    by, approved_by = by.strip(), approved_by.strip()
+    return (by, approved_by) if by and approved_by and by.casefold() != approved_by.casefold() else None
+
+
 @dataclass(frozen=True)
 class Journal:
     """Append-only JSON lines; one writer at a time (the build lock)."""

@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from orchestration.lib.contracts import Feed, batch_id
 from orchestration.lib.delivery import MANIFEST
+from orchestration.lib.files import file_sha256
 from orchestration.lib.findings import Finding, shown
 
 FILE_KINDS = (".csv", ".csv.gz", ".parquet", ".xlsx")
@@ -350,7 +351,6 @@ def _check_files(delivery: Delivery, manifest: Manifest) -> list[Finding]:
 def _sha256(path: Path) -> str:
     """Hex digest of a file, or what to say of one that vanished meanwhile."""
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return file_sha256(path)
     except FileNotFoundError:
         return "nothing: the file was taken away"

@@ -158,6 +158,15 @@ MARTS = (
         is_fact=False,
     ),
     Mart(
+        "maintenance",
+        "obligation",
+        ("due_to_date", "customer_id", "kind", "occasion_key", "occurrence_no"),
+        # Open ones change every day; what has closed stays as it is.
+        file_partition="case when is_closed then strftime(as_of_date, 'closed=%Y-%m') else 'closed=none' end",
+        date_column="as_of_date",
+        is_fact=False,
+    ),
+    Mart(
         "appraisal",
         "attribution",
         ("business_date", "revenue_id", "recipient_id", "credit_kind"),

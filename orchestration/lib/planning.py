@@ -27,6 +27,8 @@ ACCOUNT_DAYS_KEPT = 7
 CUSTOMER_DAYS_KEPT = 40
 # Spend and revenue of the last 365 days.
 YEAR_DAYS_KEPT = 366
+# What was owed, what happened and what was told: whole months of it that are in the warehouse. Older ones are files.
+HISTORY_DAYS_KEPT = 92
 # Month ends of which the measures of every customer are kept: what a policy draft is compared over.
 MEASURE_MONTHS_KEPT = 13
 # One dbt call takes at most this many account-days: 20 million took 1.9 GB at the widest model (leg day).

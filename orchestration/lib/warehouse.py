@@ -18,11 +18,13 @@ import pyarrow.parquet as pq
 import yaml
 
 from orchestration.lib.bank_calendar import BankCalendar, occasion_rows, period_rows, working_day_rows
+from orchestration.lib.books.propose import MOVE_SCHEMA, PROPOSAL_SCHEMA
 from orchestration.lib.books.results import book_moves, last_proposal
 from orchestration.lib.contracts import Feed
 from orchestration.lib.home import Home
 from orchestration.lib.planning import (
     DAY,
+    HISTORY_DAYS_KEPT,
     YEAR_DAYS_KEPT,
     BuildPlan,
     Chunk,
@@ -74,31 +76,8 @@ _BUILD_TABLES = {
             ("approved_by", pa.string()),
         ]
     ),
-    "book_move": pa.schema(
-        [
-            ("effective_date", _DATE),
-            ("customer_id", pa.string()),
-            ("from_employee_id", pa.string()),
-            ("employee_id", pa.string()),
-            ("reason_code", pa.string()),
-            ("proposal_id", pa.string()),
-        ]
-    ),
-    "rebalance_proposal": pa.schema(
-        [
-            ("proposal_id", pa.string()),
-            ("proposed_date", _DATE),
-            ("branch_id", pa.string()),
-            ("customer_id", pa.string()),
-            ("from_employee_id", pa.string()),
-            ("to_employee_id", pa.string()),
-            ("role_code", pa.string()),
-            ("reason_code", pa.string()),
-            ("saving", pa.decimal128(18, 2)),
-            ("shadow_price", pa.decimal128(18, 2)),
-            ("method", pa.string()),
-        ]
-    ),
+    "book_move": MOVE_SCHEMA,
+    "rebalance_proposal": PROPOSAL_SCHEMA,
     "working_day": pa.schema(
         [
             ("business_date", _DATE),
@@ -356,6 +335,7 @@ _DECISIONS = {
         "branch_id, role_code, initial_employee_id, initial_lost_date, initial_lost_reason_code, policy_version "
         "from published.crm.assignment_change"
     ),
+    "fct_obligation": "select * from published.maintenance.obligation",
     "fct_access_grant_change": (
         "select valid_from as business_date, employee_id, customer_id, purpose, basis, true as is_granted, "
         "policy_version from published.crm.access_grant union all select valid_to, employee_id, customer_id, purpose, "
@@ -433,5 +413,19 @@ def apply_retention(home: Home, as_of: date, first_date: date) -> None:
                 f"delete from core.{table} where evaluation_date not in "
                 f"(select distinct evaluation_date from core.{table} order by evaluation_date desc limit 2)"
             )
-        for table in ("fct_card_spend_day", "fct_revenue_day", "fct_revenue_credit"):
+        # Of obligations the open ones are kept as they stand, closed ones by whole months: their files never change.
+        con.execute(
+            "delete from core.fct_obligation where as_of_date < ? and not is_closed or as_of_date < ?",
+            [as_of, (as_of - HISTORY_DAYS_KEPT * DAY).replace(day=1)],
+        )
+        for table in (
+            "fct_card_spend_day",
+            "fct_contact",
+            "fct_life_event",
+            "fct_revenue_credit",
+            "fct_revenue_day",
+            "fct_salary_day",
+            "fct_survey",
+            "fct_work_plan",
+        ):
             con.execute(f"delete from core.{table} where business_date <= ?", [as_of - YEAR_DAYS_KEPT * DAY])

@@ -206,7 +206,7 @@ DEFECTS: list[tuple[str, Edit, str, str, str]] = [
     ("books", lambda c: limits(c).update(move_cost_per_day="1e-9"), "range", "move_cost_per_day 1E-9", "move_cost_per"),
     ("books", lambda c: limits(c).update(node_limit=0), "range", "node_limit 0", "node_limit: 0"),
     ("books", lambda c: limits(c).update(gap="100%"), "range", "gap 1", "gap: 100%"),
-    ("books", go_live_again, "range", "2027-01-04 in version 2, 2026-10-26 in the first", "go_live_date:"),
+    ("books", go_live_again, "range", "2027-01-04 in version 2, 2026-10-01 in the first", "go_live_date:"),
     ("books", lambda c: first(c).update(approved_by="Policy_Desk "), "approval", "are both", "approved_by:"),
 ]
 

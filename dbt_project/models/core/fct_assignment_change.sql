@@ -18,7 +18,7 @@ held as (
         entries.initial_lost_reason_code
     from {{ ref('fct_book_entry') }} as entries
     inner join days on entries.as_of_date = days.business_date
-    where entries.slot != 'queue' and {{ 'true' if plan()['is_live'] else 'false' }}
+    where entries.slot != 'queue' and entries.as_of_date >= {{ date_literal(plan()['seed_date']) }}
 ),
 
 -- On the first day everyone who holds a customer is news.
@@ -33,7 +33,6 @@ earlier as (
     inner join days on days.business_date = {{ add_days('entries.as_of_date', 1) }}
     where
         entries.slot != 'queue'
-        and {{ 'true' if plan()['is_live'] else 'false' }}
         and entries.as_of_date >= {{ date_literal(plan()['seed_date']) }}
 ),
 

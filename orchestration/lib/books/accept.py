@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from orchestration.lib.books.propose import propose_rebalancing
 from orchestration.lib.books.results import BooksError, keep_result, known_proposal, read_result, state_date
 from orchestration.lib.home import Home
-from orchestration.lib.journal import Journal
+from orchestration.lib.journal import Journal, two_names
+from orchestration.lib.planning import DAY
 
 
 def propose(home: Home, con: duckdb.DuckDBPyConnection, go_live_date: date) -> tuple[date, pa.Table]:
@@ -25,7 +26,7 @@ def propose(home: Home, con: duckdb.DuckDBPyConnection, go_live_date: date) -> t
             f"books are decided from {go_live_date} on, found {state or 'nothing'} as the last decided day; "
             "build that day first"
         )
-    day = date.fromordinal(state.toordinal() + 1)
+    day = state + DAY
     if any(event["date"] == day.isoformat() for event in Journal(home.journal).read().proposals):
         raise BooksError(f"{day} has its proposal already; see `tierhouse books show {day}`")
     table = propose_rebalancing(con, state, day)
@@ -39,8 +40,8 @@ def accept(home: Home, proposed_date: date, effective_date: date, by: str, appro
     Raises BooksError: one name instead of two, an unknown or altered proposal, one accepted before, a day that is
     published.
     """
-    by, approved_by = by.strip(), approved_by.strip()
-    if not by or not approved_by or by.casefold() == approved_by.casefold():
+    names = two_names(by, approved_by)
+    if names is None:
         raise BooksError("an acceptance needs two different names (--by, --approved-by)")
     journal = Journal(home.journal)
     state = journal.read()
@@ -68,8 +69,8 @@ def accept(home: Home, proposed_date: date, effective_date: date, by: str, appro
             "event": "proposal_accepted",
             "proposed_date": proposed_date.isoformat(),
             "effective_date": effective_date.isoformat(),
-            "by": by,
-            "approved_by": approved_by,
+            "by": names[0],
+            "approved_by": names[1],
             "sha256": event["sha256"],
         }
     )

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -20,7 +17,7 @@ from orchestration.lib.books.propose import (
     propose_rebalancing,
     solve_go_live,
 )
-from orchestration.lib.files import fsync_path
+from orchestration.lib.files import file_sha256, write_atomically
 from orchestration.lib.home import Home
 from orchestration.lib.journal import Journal, JournalState
 
@@ -125,14 +122,11 @@ def state_date(con: duckdb.DuckDBPyConnection, after: date, before: date) -> dat
 def keep_result(home: Home, event: str, day: date, table: pa.Table) -> None:
     """The file first, then the line that names it: a file without its line is nobody's and is written over."""
     path = home.books / f"{event}_{day}.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    pq.write_table(table, temporary, compression="zstd")
-    fsync_path(temporary)
-    os.replace(temporary, path)
-    fsync_path(path.parent)
+    content = pa.BufferOutputStream()
+    pq.write_table(table, content, compression="zstd")
+    write_atomically(path, content.getvalue().to_pybytes())
     Journal(home.journal).append(
-        {"event": event, "date": day.isoformat(), "file": path.name, "sha256": _hash(path)},
+        {"event": event, "date": day.isoformat(), "file": path.name, "sha256": file_sha256(path)},
     )
 
 
@@ -140,14 +134,10 @@ def read_result(home: Home, event: dict[str, Any]) -> pa.Table:
     path = home.books / event["file"]
     if not path.is_file():
         raise BooksError(f"{path}: the journal names it, found no file; restore it from a backup")
-    found = _hash(path)
+    found = file_sha256(path)
     if found != event["sha256"]:
         raise BooksError(
             f"{path}: expected the file with sha256 {event['sha256'][:12]}... that the journal names, found "
             f"{found[:12]}...; restore it from a backup"
         )
     return pq.read_table(path)
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -63,7 +63,7 @@ def generate(
     start: date,
     through: date,
     seed: int,
-    go_live: date = date(2026, 10, 26),
+    go_live: date = date(2026, 10, 1),
     progress: Callable[[str], None] | None = None,
 ) -> None:
     """Write ``out/landing`` (deliveries of every feed) and ``out/truth`` (what was planted).
