@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from orchestration.lib.build import environment
 from orchestration.lib.home import DBT_PROJECT_DIR
 
@@ -28,9 +30,19 @@ def _newest_source() -> float:
     return max(p.stat().st_mtime for p in files)
 
 
+def _is_fresh() -> bool:
+    return MANIFEST.exists() and MANIFEST.stat().st_mtime >= _newest_source()
+
+
 def ensure_manifest() -> Path:
     """Path of the manifest, parsed anew when a source file is newer. Raises DbtParseFailed with dbt's words."""
-    if not MANIFEST.exists() or MANIFEST.stat().st_mtime < _newest_source():
+    if _is_fresh():
+        return MANIFEST
+    MANIFEST.parent.mkdir(exist_ok=True)
+    # Processes that start together parse once.
+    with FileLock(MANIFEST.with_suffix(".lock")):
+        if _is_fresh():
+            return MANIFEST
         done = subprocess.run(
             [
                 sys.executable,

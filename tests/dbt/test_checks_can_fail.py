@@ -57,9 +57,35 @@ AN_OWNER = f"(select employee_id from {ENTRIES} where {TODAYS_OWNER})"
 A_MAINTAINED_CUSTOMER = f"(select customer_id from {ENTRIES} where {TODAYS_OWNER})"
 A_MAINTENANCE = first(GRANTS, "purpose = 'maintenance'")
 A_QUEUE_GRANT = first(GRANTS, "purpose = 'queue'")
+OBLIGATIONS = "core.fct_obligation"
+A_DUE_ONE = first(OBLIGATIONS, f"status = 'due' and as_of_date = {TODAY}")
 PRIMARY_CHANGE = f"scheme_code = '{PRIMARY}' and valid_from = {MORROW}"
 # Singular test -> SQL defects, each of which it has to find. Key tests are damaged by their own columns below.
 DEFECTS: dict[str, list[str]] = {
+    "assert_obligations_have_one_fate": [
+        f"update {OBLIGATIONS} set {change} where {A_DUE_ONE}"
+        for change in (
+            "status = null",
+            "status = 'open'",
+            "status = 'done'",
+            "suppressed_reason_code = 'no_consent'",
+            "due_to_date = as_of_date - 1",
+            "due_from_date = due_to_date + 1",
+            "status = 'done', done_contact_id = 'c'",
+            "status = 'done', done_contact_id = 'c', done_date = due_to_date + 1",
+            "status = 'done', done_contact_id = 'c', done_date = due_from_date - 1",
+            "status = 'done', done_contact_id = 'c', done_date = due_from_date, created_date = due_to_date",
+        )
+    ],
+    "assert_no_obligation_is_lost": [
+        (
+            f"insert into {OBLIGATIONS} select * replace ('other' as obligation_id, {TODAY} - 1 as as_of_date) "
+            f"from {OBLIGATIONS} where {A_DUE_ONE}"
+        ),
+    ],
+    "assert_contacts_close_one_of_a_kind": [
+        f"update {OBLIGATIONS} set done_contact_id = 'c' where kind = 'contact' and as_of_date = {TODAY}",
+    ],
     "assert_accounts_agree_with_products": [
         (
             "update core.fct_account_balance set value_cny = value_cny + 0.01 "
