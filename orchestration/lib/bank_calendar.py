@@ -1,7 +1,7 @@
 """The calendar that obligations follow: festivals of the lunar and the solar year, and working days of mainland China.
 
-Working days are what the State Council announces each year; no rule gives them. Years that the package does not know can
-be written into policies/obligations.yml. A day of any other year has no answer here: an error says what to update.
+Working days are what the State Council announces each year; no rule gives them. Years that the package does not know
+can be written into policies/obligations.yml. A day of any other year has no answer here: an error says what to update.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ FESTIVALS: dict[str, Festival] = {
 }
 # 端午 and 中秋 are days off since 2008.
 FIRST_YEAR_OF_LUNAR_HOLIDAYS = 2008
+LUNAR_YEARS = range(MIN_LUNAR_YEAR, MAX_LUNAR_YEAR + 1)
 
 
 @cache
@@ -72,7 +73,7 @@ def festival_date(festival_code: str, year: int) -> date:
     festival = FESTIVALS[festival_code]
     if not festival.is_lunar:
         return date(year, festival.month, festival.day)
-    if not MIN_LUNAR_YEAR <= year <= MAX_LUNAR_YEAR:
+    if year not in LUNAR_YEARS:
         raise CalendarRangeError(
             f"date of {festival.label_zh} in {year}: expected a year from {MIN_LUNAR_YEAR} to {MAX_LUNAR_YEAR}, which "
             f"the lunar calendar of borax {version('borax')} knows, found {year}; correct the date, or upgrade borax"
@@ -132,10 +133,10 @@ class BankCalendar:
         first, last = self._official_years[0], self._official_years[-1]
         stated = ", ".join(str(year) for year in sorted(self._stated)) or "none"
         return (
-            f"working days of {day.year}, asked for {day}: expected a year from {first} to {last}, which chinesecalendar "
-            f"{version('chinesecalendar')} knows, or one of calendar_years in policies/obligations.yml (there: {stated}), "
-            f"found {day.year}; upgrade chinesecalendar, or write calendar_years {day.year} with all its holidays and "
-            "working_weekends as the State Council announced them"
+            f"working days of {day.year}, asked for {day}: expected a year from {first} to {last}, which "
+            f"chinesecalendar {version('chinesecalendar')} knows, or one of calendar_years in policies/obligations.yml "
+            f"(there: {stated}), found {day.year}; upgrade chinesecalendar, or write calendar_years {day.year} with "
+            "all its holidays and working_weekends as the State Council announced them"
         )
 
 
@@ -202,9 +203,7 @@ def period_rows(decided: Iterable[date]) -> list[dict[str, Any]]:
     return rows
 
 
-def occasion_rows(
-    versions: Iterable[_DatedLeapBirthday], decided: Iterable[date], as_of: date
-) -> list[dict[str, Any]]:
+def occasion_rows(versions: Iterable[_DatedLeapBirthday], decided: Iterable[date], as_of: date) -> list[dict[str, Any]]:
     """Rows of ``build.occasion``: festivals, and for each birthday 'MMDD' the days on which it is kept.
 
     In common years 29 February is kept on the day that the policy version of that day names.

@@ -122,9 +122,7 @@ def rows(version: ObligationsVersion) -> dict[str, list[dict[str, Any]]]:
             for kind, said in version.kinds.items()
             for purpose in said.purposes
         ],
-        "obligation": [
-            {**common, "late_contact_days": version.late_contact, "leap_birthday": version.leap_birthday}
-        ],
+        "obligation": [{**common, "late_contact_days": version.late_contact, "leap_birthday": version.leap_birthday}],
         "suppression_reason": [
             {**common, "reason_code": code, "label_zh": reason.label_zh, "rule_id": reason.rule_id}
             for code, reason in version.suppressions.items()

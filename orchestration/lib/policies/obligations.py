@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Literal
 
+from pydantic import Field
+
 from orchestration.lib.policies.model import DatedVersion, Strict
 from orchestration.lib.policies.units import Days, Money, Rate
 
@@ -35,7 +37,7 @@ class Kind(Strict):
 class Cadence(Strict):
     """How often a kind is owed: ``times`` per period, or once per birthday, festival or life event.
 
-    An occasion's window opens ``before`` it and ends ``after`` it; its obligation is created ``lead`` before the window.
+    An occasion's window opens ``before`` it and ends ``after`` it; its obligation is created ``lead`` before that.
     ``performer_role``: who must do it beside the owner or in his place. ``sample_rate``: the share of customers
     drawn each period. ``aum_at_least`` and ``aum_at_most``: only customers with a month average of their assets from
     one to the other, both included.
@@ -103,5 +105,5 @@ class Obligations(Strict):
     ``calendar_years``: years that the calendar package does not know yet, or that it has wrong, each stated whole.
     """
 
-    calendar_years: dict[int, CalendarYear] = {}
+    calendar_years: dict[int, CalendarYear] = Field(default_factory=dict)
     versions: tuple[ObligationsVersion, ...]
