@@ -517,6 +517,15 @@ reached as (
     where {{ is_new_event('surveys') }}
 ),
 
+-- A corrected delivery brings contacts again that have closed something already.
+used as (
+    select distinct
+        done_contact_id as contact_id,
+        kind
+    from {{ this }}
+    where done_contact_id is not null and as_of_date < {{ day }}
+),
+
 contacts as (
     select
         coalesce(successors.new_customer_id, reached.customer_id) as customer_id,
@@ -527,6 +536,8 @@ contacts as (
     inner join purposes on reached.purpose = purposes.purpose
     inner join channels on purposes.kind = channels.kind and reached.channel = channels.channel
     left join successors on reached.customer_id = successors.old_customer_id
+    left join used on reached.contact_id = used.contact_id and purposes.kind = used.kind
+    where used.contact_id is null
 ),
 
 waiting as (

@@ -1,12 +1,25 @@
 with closed as (
     select
-        done_contact_id,
+        obligation_id,
         kind,
-        count(distinct obligation_id) as obligation_count
+        done_contact_id
     from {{ ref('fct_obligation') }}
     where done_contact_id is not null
-    group by done_contact_id, kind
+),
+
+closed_now as (
+    select
+        obligation_id,
+        kind,
+        done_contact_id
+    from {{ ref('fct_obligation') }}
+    where done_contact_id is not null and as_of_date >= {{ decided_from() }}
 )
 
-select * from closed
-where obligation_count > 1
+select closed_now.*
+from closed_now
+inner join closed
+    on
+        closed_now.done_contact_id = closed.done_contact_id
+        and closed_now.kind = closed.kind
+        and closed_now.obligation_id != closed.obligation_id
