@@ -280,7 +280,9 @@ def test_identity_columns_lie_apart_and_closed(bank):
     assert bank.rows(batch, "customer_id, customer_name", "identity_path") == [("001", "王小明")]
     with pytest.raises(Exception, match="customer_name"):
         bank.rows(batch, "customer_name")
-    assert bank.rows(batch, "has_customer_name, has_id_number, has_mobile, has_address") == [(True, False, False, False)]
+    assert bank.rows(batch, "has_customer_name, has_id_number, has_mobile, has_address") == [
+        (True, False, False, False)
+    ]
     folder = bank.home.lake / batch.identity_path
     while folder != bank.home.lake:
         assert folder.stat().st_mode & 0o777 == 0o700

@@ -37,8 +37,6 @@ _MOST_TIMES = {"month": 31, "quarter": 92, "half_year": 184, "year": 366}
 # Tables hold so many decimals of a share.
 _SMALLEST = Decimal("1e-8")
 _SATURDAY = 5
-# What cadences' assets are measured by: tiers by another measure say nothing of them.
-_AUM = "aum_month_avg_cny"
 
 
 def lint_obligations(policies: PolicySet) -> Iterator[Finding]:
@@ -227,7 +225,7 @@ def _assets(cadence: Cadence) -> tuple[Decimal, Decimal]:
 def _lint_assets(
     policies: PolicySet, i: int, version: ObligationsVersion, loc: Loc, code: str, cadence: Cadence, each: CadenceSet
 ) -> Iterator[Finding]:
-    """Some customer of each tier has assets as the cadence wants them."""
+    """Some customer of each tier has assets as the cadence wants them; tiers by another measure do not say."""
     low, high = _assets(cadence)
     if low > high:
         found = f"{code}: aum_at_least {low:,.2f} above aum_at_most {high:,.2f}"
@@ -235,7 +233,7 @@ def _lint_assets(
         return
     for scheme_version in _scheme_versions(policies, version, each.scheme_code):
         measure = scheme_version.measure
-        if measure is None or measure.code != _AUM:
+        if measure is None or measure.averaging_window != "month":
             continue
         for tier in scheme_version.tiers:
             interval = tier.interval

@@ -12,10 +12,9 @@ from orchestration.lib.policies.units import Days, Money, Rate
 
 # D1-14 names three strategies by how often they meet and call; G37: they are names for cadence sets.
 Strategy = Literal["active", "responsive", "passive"]
-Period = Literal["month", "quarter", "half_year", "year"]
-Occasion = Literal["birthday", "festival", "life_event"]
+Occasion = Literal["month", "quarter", "half_year", "year", "birthday", "festival", "life_event"]
 
-PERIODS: tuple[Period, ...] = ("month", "quarter", "half_year", "year")
+PERIODS: tuple[Occasion, ...] = ("month", "quarter", "half_year", "year")
 
 # Why an undone obligation is not owed, as the models judge it; the first that applies is the reason given.
 SUPPRESSION_REASONS = ("deceased", "court_freeze", "risk_veto", "closed", "tier_changed", "no_consent")
@@ -45,7 +44,7 @@ class Cadence(Strict):
 
     rule_id: str
     kind: str
-    per: Period | Occasion
+    per: Occasion
     times: int = 1
     before: Days = 0
     after: Days = 0
