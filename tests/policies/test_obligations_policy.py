@@ -167,7 +167,7 @@ DEFECTS: list[tuple[Edit, str, str, str]] = [
     ),
     (
         lambda c: cadences(c, "sub_branch_congratulation").update(
-            richer={**cadence(c, "sub_branch_birthday_visit"), "aum_at_least": "300万", "aum_at_most": "400万"}
+            richer={**cadence(c, "sub_branch_birthday_visit"), "aum_at_least": "250万", "aum_at_most": "400万"}
         ),
         "overlap",
         "richer and sub_branch_birthday_visit both ask for birthday_visit",
