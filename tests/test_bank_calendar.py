@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
 
 import holidays
 import pytest
@@ -21,6 +23,10 @@ from orchestration.lib.bank_calendar import (
     period_rows,
     working_day_rows,
 )
+from orchestration.lib.planning import plan_chunk
+from orchestration.lib.policies import PolicySet, load_policies
+from orchestration.lib.warehouse import calendar_rows
+from tests.policies.support import copy_policies, edit
 
 DAY = timedelta(days=1)
 CALENDAR = BankCalendar()
@@ -250,3 +256,40 @@ def test_there_is_no_calendar_where_nothing_is_decided():
     assert working_day_rows(CALENDAR, [], date(1993, 1, 1)) == []
     assert period_rows([]) == []
     assert occasion_rows([Version("0228")], [], date(1993, 1, 1)) == []
+
+
+# The calendar of an advance -----------------------------------------------------------------------------------------
+
+
+def tables(policies: PolicySet, as_of: date, decided_through: date | None = None) -> dict[str, list[dict[str, Any]]]:
+    """The calendar of an advance by one day, in a bank that went live before it or never."""
+    chunk = plan_chunk(as_of - DAY, as_of, as_of, as_of - DAY, None, policies, decided_through)
+    return calendar_rows(chunk, policies.obligations)
+
+
+def test_before_books_go_live_no_year_needs_a_calendar():
+    policies = load_policies()
+    assert policies.book_version(date(1993, 6, 1)).go_live_date > date(1993, 6, 1)
+    assert tables(policies, date(1993, 6, 1)) == {"working_day": [], "period": [], "occasion": []}
+
+
+def test_a_live_day_has_its_calendar_and_one_that_was_decided_before_has_no_periods():
+    policies = load_policies()
+    day = policies.book_version(date(2026, 11, 2)).go_live_date
+    decided, again = tables(policies, day), tables(policies, day, decided_through=day)
+    assert {row["business_date"] for row in decided["period"]} == {day}
+    assert again["period"] == []
+    assert again["working_day"] == decided["working_day"] != []
+    assert again["occasion"] == decided["occasion"] != []
+
+
+def test_a_live_day_near_the_end_of_the_known_years_stops_the_build_until_the_policy_states_the_next(tmp_path: Path):
+    policies = load_policies()
+    assert tables(policies, date(2026, 12, 16))["working_day"][-1]["next_working_date"] == date(2026, 12, 31)
+    with pytest.raises(CalendarRangeError, match="write calendar_years 2027 with all its holidays"):
+        tables(policies, date(2026, 12, 18))
+    directory = copy_policies(tmp_path)
+    stated = {"holidays": [date(2027, 1, 1)], "working_weekends": [date(2027, 1, 3)]}
+    edit(directory, "obligations", lambda c: c.update(calendar_years={2027: stated}))
+    last = tables(load_policies(directory), date(2026, 12, 18))["working_day"][-1]
+    assert (last["business_date"], last["next_working_date"]) == (date(2027, 1, 1), date(2027, 1, 3))

@@ -260,7 +260,7 @@ def _build_rows(
     }
 
 
-def _calendar_rows(chunk: Chunk, obligations: Obligations) -> dict[str, list[dict[str, Any]]]:
+def calendar_rows(chunk: Chunk, obligations: Obligations) -> dict[str, list[dict[str, Any]]]:
     """The calendar of what is decided from day to day; empty before books go live, whose years need no calendar."""
     if not chunk.books.is_live:
         return {"working_day": [], "period": [], "occasion": []}
@@ -373,7 +373,7 @@ def prepare(
         con.execute("create schema if not exists policy")
         _restore_decisions(con, home, plan)
         _create_raw_views(con, home, plan, chunk, contracts)
-        rows = {**_build_rows(home, plan, chunk, contracts), **_calendar_rows(chunk, obligations)}
+        rows = {**_build_rows(home, plan, chunk, contracts), **calendar_rows(chunk, obligations)}
         tables = {n: _typed(r, _BUILD_TABLES[n]) for n, r in rows.items()}
         tables["book_move"] = book_moves(home, chunk.books.decision_dates)
         tables["rebalance_proposal"] = last_proposal(home, chunk.as_of_date)
