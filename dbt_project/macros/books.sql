@@ -30,6 +30,14 @@
     where {{ 'true' if plan()['is_live'] else 'false' }}
 {%- endmacro %}
 
+{#- Those dates and the as-of date, which a build that restates the past describes and does not decide again. -#}
+{% macro described_days() -%}
+    {{ live_days() }}
+    union
+    select {{ as_of_date() }} as business_date
+    where {{ 'true' if plan()['is_live'] else 'false' }}
+{%- endmacro %}
+
 {#- Condition on the days of a log of which something is delivered late with this advance. -#}
 {% macro is_late(feed_id, business_date) -%}
     {{ business_date }} in (

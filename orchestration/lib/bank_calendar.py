@@ -24,6 +24,8 @@ _MISSING_WORKDAYS = frozenset({date(2005, 12, 31)})
 # How far an occasion may lie from a day that is decided, and how far ahead deadlines may lie in working days.
 DAYS_AROUND = 70
 DAYS_AHEAD = 14
+# Deadlines of the past year stay countable.
+DAYS_BEHIND = 400
 
 
 class CalendarRangeError(ValueError):
@@ -167,7 +169,7 @@ def _period_key(period_code: str, start: date, months: int) -> str:
 
 
 def working_day_rows(calendar: BankCalendar, decided: Iterable[date], as_of: date) -> list[dict[str, Any]]:
-    """Rows of ``build.working_day``, from 70 days before the first day that is decided to 14 days after ``as_of``."""
+    """Rows of ``build.working_day``, from 400 days before the first day that is decided to 14 days after ``as_of``."""
     first = min(decided, default=None)
     if first is None:
         return []
@@ -178,7 +180,7 @@ def working_day_rows(calendar: BankCalendar, decided: Iterable[date], as_of: dat
             "previous_working_date": calendar.previous_working_day(day),
             "next_working_date": calendar.next_working_day(day),
         }
-        for day in days_between(first - DAYS_AROUND * _DAY, as_of + DAYS_AHEAD * _DAY)
+        for day in days_between(first - DAYS_BEHIND * _DAY, as_of + DAYS_AHEAD * _DAY)
     ]
 
 

@@ -166,6 +166,9 @@ MARTS = (
         date_column="as_of_date",
         is_fact=False,
     ),
+    Mart("maintenance", "complaint", ("complaint_id",), is_fact=False),
+    Mart("maintenance", "product_offer", ("customer_id", "product_family"), is_fact=False),
+    Mart("maintenance", "survey_summary", ("month_end_date", "subject_kind", "subject_id"), is_fact=False),
     Mart(
         "appraisal",
         "attribution",

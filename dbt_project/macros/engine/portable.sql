@@ -77,3 +77,11 @@
 {% macro default__bank_date(moment) -%}
     cast({{ moment }} + interval '8' hour as date)
 {%- endmacro %}
+
+{#- Share of whole numbers that are not negative, exact to 8 decimals, half up; NULL when the whole is 0. -#}
+{% macro rate(part, whole) -%}
+    cast(
+        {{ floor_divide('(2 * ' ~ part ~ ' * 100000000 + ' ~ whole ~ ')', 'nullif(2 * ' ~ whole ~ ', 0)') }}
+        * cast(0.00000001 as decimal(9, 8)) as decimal(18, 8)
+    )
+{%- endmacro %}

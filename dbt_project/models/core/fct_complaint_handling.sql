@@ -195,6 +195,11 @@ final as (
             and stepped.received_date = surveys.surveyed_date
     left join owners on stepped.customer_id = owners.customer_id
     left join customers on stepped.customer_id = customers.customer_id
+    -- What is answered is told for as long as its days can be counted.
+    where
+        stepped.next_step_code is not null
+        or calendar.first_date is null
+        or stepped.received_date >= calendar.first_date
 )
 
 select * from final

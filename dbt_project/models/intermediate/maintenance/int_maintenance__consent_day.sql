@@ -1,5 +1,5 @@
 with days as (
-    {{ live_days() }}
+    {{ described_days() }}
 ),
 
 final as (

@@ -1,7 +1,7 @@
 {%- set scheme = plan()['primary_scheme'] -%}
 
 with days as (
-    {{ live_days() }}
+    {{ described_days() }}
 ),
 
 deliveries as (
