@@ -45,6 +45,7 @@ ACCOUNT_STATE = (
     "fct_card_spend",
     "fct_open_door",
     "fct_instrument_price",
+    "fct_near_threshold",
     "fct_book_entry",
 )
 _DATE = pa.date32()

@@ -114,7 +114,7 @@ def test_the_required_balance_is_the_smallest_that_reaches_the_cut(tmp_path: Pat
     for day in DATES:
         chunk = plan_chunk(day - DAY, day, day, replay.FIRST_DATE, None, policies)
         plan = advance_json(chunk, first_date=replay.FIRST_DATE, opening_date=None, is_merging=False)
-        trial.run(["mart_tiering__near_threshold"], [plan])
+        trial.run(["fct_near_threshold", "mart_tiering__near_threshold"], [plan])
         cases = []
         totals = {row["customer_id"]: row[f"{window}_balance_days_cny"] for row in given[day]}
         with trial.connect() as con:
@@ -177,7 +177,7 @@ def test_maturities_of_the_days_left_are_told_and_no_others(tmp_path: Path) -> N
     trial.lay_policies(policies)
     chunk = plan_chunk(day - DAY, day, day, replay.FIRST_DATE, None, policies)
     trial.run(
-        ["mart_tiering__near_threshold"],
+        ["fct_near_threshold", "mart_tiering__near_threshold"],
         [advance_json(chunk, first_date=replay.FIRST_DATE, opening_date=None, is_merging=False)],
     )
     with trial.connect() as con:
