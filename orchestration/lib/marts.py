@@ -169,6 +169,15 @@ MARTS = (
     Mart("maintenance", "complaint", ("complaint_id",), is_fact=False),
     Mart("maintenance", "product_offer", ("customer_id", "product_family"), is_fact=False),
     Mart("maintenance", "survey_summary", ("month_end_date", "subject_kind", "subject_id"), is_fact=False),
+    Mart("maintenance", "archive_completeness", ("customer_id",), is_fact=False),
+    Mart(
+        "maintenance",
+        "event",
+        ("business_date", "customer_id", "event_kind", "event_id"),
+        file_partition="strftime(business_date, 'month=%Y-%m')",
+        date_column="business_date",
+        is_fact=False,
+    ),
     Mart(
         "appraisal",
         "attribution",

@@ -336,6 +336,10 @@ _DECISIONS = {
         "branch_id, role_code, initial_employee_id, initial_lost_date, initial_lost_reason_code, policy_version "
         "from published.crm.assignment_change"
     ),
+    "fct_customer_event": (
+        "select event_id, business_date, customer_id, event_kind, amount_cny, account_id, event_date, detail_code, "
+        "scheme_code, rule_id, policy_version from published.maintenance.event"
+    ),
     "fct_obligation": "select * from published.maintenance.obligation",
     "fct_access_grant_change": (
         "select valid_from as business_date, employee_id, customer_id, purpose, basis, true as is_granted, "
@@ -414,10 +418,12 @@ def apply_retention(home: Home, as_of: date, first_date: date) -> None:
                 f"delete from core.{table} where evaluation_date not in "
                 f"(select distinct evaluation_date from core.{table} order by evaluation_date desc limit 2)"
             )
+        month_kept = (as_of - HISTORY_DAYS_KEPT * DAY).replace(day=1)
+        con.execute("delete from core.fct_customer_event where business_date < ?", [month_kept])
         # Of obligations the open ones are kept as they stand, closed ones by whole months: their files never change.
         con.execute(
             "delete from core.fct_obligation where as_of_date < ? and not is_closed or as_of_date < ?",
-            [as_of, (as_of - HISTORY_DAYS_KEPT * DAY).replace(day=1)],
+            [as_of, month_kept],
         )
         for table in (
             "fct_card_spend_day",

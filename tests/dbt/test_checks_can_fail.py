@@ -32,6 +32,19 @@ def rewritten(view: str, query: str) -> str:
     return f"create table kept as select * from {view}; drop view {view}; create table {view} as {query}"
 
 
+def an_event(kind: str, rule_id: str, day: str, change: str = "detail_code = null") -> str:
+    """Tells an event of a customer in the books, sound but for the change."""
+    row = (
+        f"'{kind}' as event_id, {day} as business_date, customer_id, '{kind}' as event_kind, "
+        f"cast(null as decimal(18, 2)) as amount_cny, {TODAY} as event_date, cast(null as varchar) as detail_code, "
+        f"'{rule_id}' as rule_id, 'events@1' as policy_version"
+    )
+    return (
+        f"insert into {EVENTS} by name select {row} from {ENTRIES} where {TODAYS_OWNER}; "
+        f"update {EVENTS} set {change} where event_id = '{kind}'"
+    )
+
+
 DEPOSIT_LEG = first(LEG_DAY, f"account_kind = 'deposit' and business_date = {TODAY}")
 OWNERS = "raw.core_banking__account_owners"
 PRIMARY = "branch_tiered_maintenance"
@@ -59,6 +72,10 @@ A_MAINTENANCE = first(GRANTS, "purpose = 'maintenance'")
 A_QUEUE_GRANT = first(GRANTS, "purpose = 'queue'")
 OBLIGATIONS = "core.fct_obligation"
 A_DUE_ONE = first(OBLIGATIONS, f"status = 'due' and as_of_date = {TODAY}")
+EVENTS = "core.fct_customer_event"
+ARCHIVES = "maintenance.archive_completeness"
+A_MAINTAINED_ARCHIVE = first(ARCHIVES, "collector_employee_id is not null")
+AN_INCOMPLETE_ONE = first(ARCHIVES, "missing_count > 0")
 PRIMARY_CHANGE = f"scheme_code = '{PRIMARY}' and valid_from = {MORROW}"
 # Singular test -> SQL defects, each of which it has to find. Key tests are damaged by their own columns below.
 DEFECTS: dict[str, list[str]] = {
@@ -85,6 +102,30 @@ DEFECTS: dict[str, list[str]] = {
     ],
     "assert_contacts_close_one_of_a_kind": [
         f"update {OBLIGATIONS} set done_contact_id = 'c' where kind = 'contact' and as_of_date = {TODAY}",
+    ],
+    "assert_events_are_of_the_books": [
+        an_event("maturity", "D1-08", TODAY, "amount_cny = 1e6"),
+        an_event("maturity", "A8-10", TODAY, "amount_cny = 1"),
+        an_event("maturity", "A8-10", TODAY, "amount_cny = null"),
+        an_event("whim", "A8-10", TODAY),
+        an_event("life_event", "A5-04", TODAY, "policy_version = 'events@0'"),
+        an_event("life_event", "A5-04", TODAY, "customer_id = 'nobody'"),
+    ],
+    "assert_states_are_told_once": [
+        (
+            f"{an_event('missing_contact_data', 'E3-02', TODAY)}; "
+            f"{an_event('missing_contact_data', 'E3-02', f'{TODAY} - 1')}"
+        )
+    ],
+    "assert_archives_have_a_collector": [
+        f"delete from {ARCHIVES} where {A_MAINTAINED_ARCHIVE}",
+        f"update {ARCHIVES} set collector_employee_id = 'other' where {A_MAINTAINED_ARCHIVE}",
+        f"update {ARCHIVES} set collector_role_code = null where {A_MAINTAINED_ARCHIVE}",
+        f"update {ARCHIVES} set customer_id = 'nobody' where {A_MAINTAINED_ARCHIVE}",
+        f"update {ARCHIVES} set completeness_rate = 1 where {AN_INCOMPLETE_ONE}",
+        f"update {ARCHIVES} set missing_fields = null where {AN_INCOMPLETE_ONE}",
+        f"update {ARCHIVES} set missing_fields = missing_fields || ',x' where {AN_INCOMPLETE_ONE}",
+        f"update {ARCHIVES} set due_to_date = null where {AN_INCOMPLETE_ONE}",
     ],
     "assert_accounts_agree_with_products": [
         (
