@@ -157,6 +157,15 @@ MARTS = (
         date_column="as_of_date",
         is_fact=False,
     ),
+    Mart("maintenance", "churn_warning", ("customer_id",), is_fact=False),
+    # Logs of contacts and complaints say what was known when a month end was reached.
+    Mart(
+        "maintenance",
+        "churn_backtest",
+        ("month_end_date", "segment_code", "indicator_code", "level"),
+        date_column="outcome_date",
+        is_fact=False,
+    ),
     Mart(
         "maintenance",
         "obligation",

@@ -25,6 +25,8 @@ DAY = timedelta(days=1)
 ACCOUNT_DAYS_KEPT = 7
 # Customer totals: 30-day falls and the month before, with a margin for late files.
 CUSTOMER_DAYS_KEPT = 40
+# What has flowed out is measured against the balance of so many days before.
+FLOW_DAYS = 30
 # Spend and revenue of the last 365 days.
 YEAR_DAYS_KEPT = 366
 # What was owed, what happened and what was told: whole months of it that are in the warehouse. Older ones are files.
@@ -433,7 +435,9 @@ def plan_chunk(
     days = {after + n * DAY for n in range(1, (end - after).days + 1)}
     month_ends = month_ends_between(after, end)
     account_dates = sorted((days & kept_account_dates(as_of, first_date)) | set(month_ends) | {end})
-    customer_dates = sorted((days & kept_customer_dates(as_of)) | set(account_dates))
+    # A month end says the same whether it was reached day by day or at once: it needs the same balance of before.
+    flow_dates = {d for d in days if d + FLOW_DAYS * DAY == month_end(d + FLOW_DAYS * DAY)}
+    customer_dates = sorted((days & kept_customer_dates(as_of)) | flow_dates | set(account_dates))
     past_ends = month_ends_between(first_date - DAY, end)
     evaluated = {d: _evaluated_schemes(d, first_date, opening_date, policies) for d in past_ends}
     evaluations = [d for d in past_ends if evaluated[d]]
@@ -525,6 +529,7 @@ def advance_json(
                 code: iso(window_end(chunk.as_of_date, code)) for code in ("month", "quarter", "year")
             },
             "past_month_ends": [iso(d) for d in past_month_ends(chunk.as_of_date)],
+            "flow_date": iso(chunk.as_of_date - FLOW_DAYS * DAY),
             "previous_evaluation_date": iso(chunk.previous_evaluation_date),
             "official_evaluation_date": iso(chunk.official_evaluation_date),
             "published_version": published_version,

@@ -340,6 +340,10 @@ _DECISIONS = {
         "select event_id, business_date, customer_id, event_kind, amount_cny, account_id, event_date, detail_code, "
         "scheme_code, rule_id, policy_version from published.maintenance.event"
     ),
+    "fct_churn_warning": (
+        "select as_of_date, customer_id, level, score, indicators, reason_zh, since_date, policy_version "
+        "from published.maintenance.churn_warning"
+    ),
     "fct_obligation": "select * from published.maintenance.obligation",
     "fct_access_grant_change": (
         "select valid_from as business_date, employee_id, customer_id, purpose, basis, true as is_granted, "
@@ -413,6 +417,12 @@ def apply_retention(home: Home, as_of: date, first_date: date) -> None:
         )
         for table in ("fct_month_measure", "fct_customer_factor"):
             con.execute(f"delete from core.{table} where evaluation_date not in ({measured})")
+        # Month ends of which it is, or will be, known who left; and what warnings of today were judged by.
+        con.execute(
+            f"delete from core.fct_churn_indicator where as_of_date not in ({measured}) and as_of_date != ?", [as_of]
+        )
+        con.execute(f"delete from core.fct_churn_outcome where outcome_date not in ({measured})")
+        con.execute("delete from core.fct_churn_warning where as_of_date <= ?", [as_of - HISTORY_DAYS_KEPT * DAY])
         for table in ("fct_tier_explanation", "fct_tier_explanation_context"):
             con.execute(
                 f"delete from core.{table} where evaluation_date not in "
@@ -429,6 +439,7 @@ def apply_retention(home: Home, as_of: date, first_date: date) -> None:
             "fct_card_spend_day",
             "fct_contact",
             "fct_life_event",
+            "fct_maturity_day",
             "fct_revenue_credit",
             "fct_revenue_day",
             "fct_salary_day",
