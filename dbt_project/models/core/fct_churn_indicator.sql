@@ -279,7 +279,8 @@ joined as (
             as quarter_avg_cny,
         case when balances_before.aum_cny > 0 then balances_before.aum_cny end as before_cny,
         balances_before.aum_cny - coalesce(measures.aum_cny, 0) as flow_cny,
-        maturities.matured_cny,
+        case when balances_before.customer_id is not null then maturities.matured_cny end
+            as matured_cny,
         families_before.family_count - coalesce(measures.product_family_count, 0)
             as family_count_fall,
         {{ days_between('salaries.last_date', as_of_date()) }} as salary_days,
