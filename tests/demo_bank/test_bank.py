@@ -312,5 +312,10 @@ def test_churners_lose_most_of_their_deposits(state: Bank) -> None:
 
 def test_no_planted_customer_is_planted_twice(state: Bank) -> None:
     c = state.customers
-    marks = np.vstack([c.cut >= 0, c.churn_from != NEVER, c.rise_on != NEVER, c.is_parker, c.twin_of >= 0])
+    stops = c.salary_stops != NEVER
+    wakes = np.isin(np.arange(c.size), state.deposits.owner[state.deposits.wakes != NEVER])
+    assert stops.sum() == wakes.sum() == 10
+    marks = np.vstack(
+        [c.cut >= 0, c.churn_from != NEVER, c.rise_on != NEVER, c.is_parker, c.twin_of >= 0, stops, wakes]
+    )
     assert marks.sum(axis=0).max() == 1

@@ -149,8 +149,9 @@ def _deliver_relations(writer: Writer, bank: Bank, relations: Relations, today: 
     writer.write_events("crm.life_events", today, life_events)
     writer.write_events("crm.contacts", today, contacts)
     writer.write_events("crm.work_plans", today, plans)
-    writer.write_events("crm.surveys", today, relations.surveys(today))
-    writer.write_events("crm.complaints", today, relations.complaints(today))
+    surveys, complaining = relations.surveys(today)
+    writer.write_events("crm.surveys", today, surveys)
+    writer.write_events("crm.complaints", today, relations.complaints(today, complaining))
     writer.write_events("finance.revenue", today, relations.revenue(today))
     if today >= relations.go_live:
         writer.write_events("crm.customer_choices", today, relations.customer_choices(today))

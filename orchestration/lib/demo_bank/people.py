@@ -132,6 +132,7 @@ class Customers:
     under_cut: Bools  # one fen below that cut
     salary_fen: Ints
     payday: Ints
+    salary_stops: Ints  # first day without a salary
     churn_from: Ints
     rise_on: Ints
     is_parker: Bools  # brings money in over month ends
@@ -233,6 +234,7 @@ def draw_customers(seed: int, count: int, branches: Branches, start: int, horizo
         under_cut=np.zeros(size, np.bool_),
         salary_fen=salary,
         payday=rng.choice([5, 10, 15, 25], size),
+        salary_stops=np.full(size, NEVER),
         churn_from=np.full(size, NEVER),
         rise_on=np.full(size, NEVER),
         is_parker=np.zeros(size, np.bool_),
@@ -290,6 +292,11 @@ def _plant(seed: int, customers: Customers, count: int, start: int, horizon: int
     merging = again[: max(2, len(again) // 2)]
     customers.merged_on[merging] = start + 9 + 13 * np.arange(len(merging)) % (horizon - 20)
     customers.closed[merging] = customers.merged_on[merging]
+
+    earning = free[(customers.salary_fen[free] > 0) & (customers.wealth[free] > 50_000)]
+    # A risk flag may come on top of this: it says nothing of the money.
+    chosen = earning[~customers.is_planted[earning]][: max(2, round(count * 0.002))]
+    customers.salary_stops[chosen] = start + 32 + np.arange(len(chosen)) * (horizon - 60) // max(len(chosen), 1)
 
 
 def _spread(number: int, days: int) -> Ints:

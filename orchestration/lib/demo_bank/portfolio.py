@@ -55,6 +55,8 @@ class Deposits:
     target: Floats  # fen around which a demand balance moves, 0 for term deposits
     is_fixed: Bools  # planted: the balance never moves
     joint: Bools
+    wakes: Ints  # planted: a dormant account is used again on this day
+    wakes_with: Ints  # fen that then come in
 
 
 def _account_products(rng: np.random.Generator, size: int) -> Ints:
@@ -170,7 +172,32 @@ def draw_deposits(
         target=np.where(in_term, 0.0, np.maximum(planned, 0)),
         is_fixed=fixed[owner],
         joint=np.zeros(size, np.bool_),
+        wakes=np.full(size, NEVER),
+        wakes_with=np.zeros(size, np.int64),
     )
+
+
+def plant_dormant_accounts(
+    seed: int, customers: Customers, deposits: Deposits, count: int, start: int, horizon: int
+) -> None:
+    """Some customers' second demand accounts sleep from the first day on and wake with an inflow."""
+    rng = random_stream(seed, "dormant")
+    owner = deposits.owner
+    sleeps = (deposits.product == product("d_dem")) & (deposits.life == LIVE) & (deposits.status == OPEN)
+    sleeps &= (np.arange(len(owner)) >= customers.size) & (deposits.balance > 0) & ~deposits.joint
+    sleeps &= (customers.wealth[owner] > 50_000) & ~customers.is_planted[owner]
+    sleeps &= customers.opened[owner] < start - 500
+    for moment in (customers.closed, customers.deceased, customers.salary_stops):
+        sleeps &= moment[owner] == NEVER
+    rows = np.flatnonzero(sleeps)
+    _, first = np.unique(owner[rows], return_index=True)
+    rows = rng.permutation(rows[first])[: max(2, round(count * 0.002))]
+    number = max(len(rows), 1)
+    deposits.status[rows] = DORMANT
+    deposits.opened[rows] = np.minimum(deposits.opened[rows], start - 500)
+    deposits.wakes[rows] = start + 30 + np.arange(len(rows)) * (horizon - 60) // number
+    share = rng.integers(20, 60, len(rows))
+    deposits.wakes_with[rows] = (customers.wealth[owner[rows]]).astype(np.int64) * share // 100 * 100
 
 
 @dataclass

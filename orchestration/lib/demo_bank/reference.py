@@ -55,6 +55,11 @@ def previous_business_day(value: date) -> date:
     return value
 
 
+def business_days_of_month(value: date) -> list[date]:
+    days = (value.replace(day=1) + timedelta(days=n) for n in range(31))
+    return [day for day in days if day.month == value.month and is_business_day(day)]
+
+
 def ecb_rates() -> dict[date, dict[str, Decimal]]:
     """CNY for one unit of each currency by fixing day, in date order."""
     rates: dict[date, dict[str, Decimal]] = {}

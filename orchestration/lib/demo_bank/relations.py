@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import isleap
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -73,6 +74,9 @@ _ACTIONS = ("call_customer", "visit_customer", "prepare_portfolio_review", "send
 _CONSENT_CHANNELS = ("call", "sms", "wechat", "email")
 _COMMENTS = ("等候时间较长", "服务热情", "希望多介绍理财产品", "手机银行不好用")
 _LARGE_MOVEMENT_FEN = 10_000_000
+_WEALTHY_CNY = 200_000  # from here on two contacts a month are due (E6-10)
+_NEWS_PER_MONTH = 4
+_GIFT_MONTHS = (9, 1)  # before mid-autumn from 100万, before the spring festival again from 500万 (E6-11, E6-12)
 # Commission or fee in basis points of the amount sold.
 _SALE_MARGIN_BP = {"wealth": 50, "fund": 120, "insurance": 300, "bond": 30, "precious_metal": 100}
 _MARGIN_PER_MONTH = (15, 12_000)  # 1.5 % a year on deposits
@@ -109,7 +113,9 @@ class Relations:
         month = months.astype(np.int64) % 12 + 1
         self.birthday = month * 100 + (known - months.astype("datetime64[D]")).astype(np.int64) + 1
         self.birthday[born == NEVER] = 0
+        self.rhythm = random_stream(bank.seed, "rhythm").random(size)  # where in a period a customer's turn comes
         self._draw_consents(rng, size)
+        self._ask_wealthy_for_consent(size)
         self._draw_risk(rng, size)
         self._draw_prospects(rng)
         self._draw_enterprises(rng)
@@ -137,6 +143,27 @@ class Relations:
         self.consent_flips = np.full(rows, NEVER)
         flipping = rng.random(rows) < 0.05
         self.consent_flips[flipping] = joined[flipping] + 2 + rng.integers(0, self.bank.horizon, flipping.sum())
+
+    def _ask_wealthy_for_consent(self, size: int) -> None:
+        """Most of those who are sent product news were asked for it; some said no."""
+        rng = random_stream(self.bank.seed, "asked")
+        sms = _CONSENT_CHANNELS.index("sms")
+        has_answered = np.zeros(size, np.bool_)
+        has_answered[self.consent_customer[self.consent_channel == sms]] = True
+        asked = (self.bank.customers.wealth >= _WEALTHY_CNY) & ~has_answered & (rng.random(size) < 0.6)
+        customer = np.flatnonzero(asked)
+        number = len(customer)
+        customers = self.bank.customers
+        since = np.where(
+            customers.joined[customer] > self.bank.start,
+            customers.joined[customer],
+            np.maximum(self.bank.start - rng.integers(1, 700, number), customers.opened[customer]),
+        )
+        self.consent_customer = np.concatenate([self.consent_customer, customer])
+        self.consent_channel = np.concatenate([self.consent_channel, np.full(number, sms)])
+        self.consent_allowed = np.concatenate([self.consent_allowed, rng.random(number) < 0.88])
+        self.consent_since = np.concatenate([self.consent_since, since])
+        self.consent_flips = np.concatenate([self.consent_flips, np.full(number, NEVER)])
 
     def _draw_risk(self, rng: np.random.Generator, size: int) -> None:
         self.risk_result = rng.choice(5, size, p=[0.15, 0.5, 0.28, 0.05, 0.02])
@@ -243,6 +270,7 @@ class Relations:
         is_open = ref.is_business_day(calendar_day)
         active = self._active(today) & (bank.maintenance.a >= 0)
         wealth = bank.customers.wealth
+        diligence = np.minimum(self.diligence[bank.maintenance.a], 1.0)
         who: list[Ints] = []
         channels: list[Ints] = []
         purposes: list[Ints] = []
@@ -256,20 +284,24 @@ class Relations:
         def some(mask: Bools, rate: float | Floats) -> Ints:
             return np.flatnonzero(mask & (rng.random(len(mask)) < rate))
 
-        birthday = self.birthday == calendar_day.month * 100 + calendar_day.day
-        greeted = some(active & birthday, 0.75)
+        greeted = some(active & self._has_birthday(calendar_day), 0.95 * diligence)
         channel = rng.choice([CALL, SMS, WECHAT], len(greeted), p=[0.4, 0.4, 0.2])
+        channel = np.where(is_open | (channel != CALL), channel, SMS)
         add(greeted, np.where(wealth[greeted] >= 1_000_000, GIFT, channel), "birthday")
         if calendar_day in ref.FESTIVALS:
-            greeted = some(active, 0.85 * np.minimum(self.diligence[bank.maintenance.a], 1))
+            greeted = some(active, 0.95 * diligence)
             add(greeted, rng.choice([SMS, WECHAT], len(greeted)), "festival")
         if is_open:
-            rate = np.where(wealth >= 200_000, 1.6, 0.35) / 21
-            met = some(active, np.minimum(rate * self.diligence[bank.maintenance.a], 1.0))
+            days = ref.business_days_of_month(calendar_day)
+            ordinal = days.index(calendar_day)
+            is_wealthy = wealth >= _WEALTHY_CNY
+            turn = is_wealthy & self._has_turn(ordinal, len(days), 2)
+            rate = np.where(turn, 0.97 * diligence, np.where(is_wealthy, 0.1, 0.35) / 21 * diligence)
+            met = some(active, rate)
             purpose = rng.choice(
-                [_PURPOSE[p] for p in ("routine", "product_news", "portfolio_review", "other")],
+                [_PURPOSE[p] for p in ("routine", "portfolio_review", "other")],
                 len(met),
-                p=[0.6, 0.18, 0.16, 0.06],
+                p=[0.74, 0.2, 0.06],
             )
             add(
                 met,
@@ -281,9 +313,15 @@ class Relations:
                 purpose,
             )
             self._add_prompted(rng, today, active, life_event_customers, add)
-            if calendar_day.day in (15, 16, 17) and calendar_day.weekday() == 2:
-                add(some(active & (wealth >= 200_000), 0.08), SALON, "other")
-            add(some(active & (wealth >= 5_000_000), 0.008), HEAD_VISIT, "routine")
+            if ordinal in [(2 * n + 1) * len(days) // (2 * _NEWS_PER_MONTH) for n in range(_NEWS_PER_MONTH)]:
+                add(some(active & is_wealthy & self._takes_news(today), 0.96), SMS, "product_news")
+            if calendar_day.weekday() == 2 and 15 <= calendar_day.day <= 21:
+                add(some(active & is_wealthy, 0.2), SALON, "other")
+            if calendar_day.month in _GIFT_MONTHS:
+                floor = 1_000_000 if calendar_day.month == _GIFT_MONTHS[0] else 5_000_000
+                turn = (wealth >= floor) & self._has_turn(ordinal, len(days), 1)
+                add(some(active & turn, 0.95 * diligence), GIFT, "other")
+            add(some(active & (wealth >= 5_000_000), 0.009), HEAD_VISIT, "routine")
         customers = np.concatenate([np.empty(0, np.int64), *who])
         channel = np.concatenate([np.empty(0, np.int64), *channels])
         purpose = np.concatenate([np.empty(0, np.int64), *purposes])
@@ -306,7 +344,8 @@ class Relations:
         )
         if not is_open:
             return contacts, self._plans(rng, today, *(np.empty(0, np.int64) for _ in range(3)))
-        planned = np.flatnonzero((rng.random(size) < 0.55) & (channel <= WECHAT))
+        is_planned = (rng.random(size) < 0.55) & (channel <= WECHAT) & (purpose != _PURPOSE["product_news"])
+        planned = np.flatnonzero(is_planned)
         forgotten = self._draw_some(rng, today, 0.0008, 0.1)
         forgotten = forgotten[self._keeper(forgotten, today) >= 0]
         plans = self._plans(
@@ -317,6 +356,26 @@ class Relations:
             np.concatenate([second[planned], np.full(len(forgotten), -1)]),
         )
         return contacts, plans
+
+    def _has_birthday(self, today: date) -> Bools:
+        """Those born on 29 February are greeted on the 28th of common years."""
+        born_today = self.birthday == today.month * 100 + today.day
+        if (today.month, today.day) == (2, 28) and not isleap(today.year):
+            born_today |= self.birthday == 229
+        return born_today
+
+    def _has_turn(self, ordinal: int, days: int, times: int) -> Bools:
+        """Whose turn is on this day of ``days``: ``times`` a month for everyone, evenly apart."""
+        turn = np.floor((self.rhythm[:, None] + np.arange(times)) * days / times).astype(np.int64)
+        return np.asarray((turn == ordinal).any(axis=1))
+
+    def _takes_news(self, today: int) -> Bools:
+        """Customers who allow product news by SMS; without an answer it is not sent."""
+        said = (self.consent_channel == _CONSENT_CHANNELS.index("sms")) & (self.consent_since <= today)
+        said &= self.consent_allowed ^ (self.consent_flips <= today)
+        takes = np.zeros(self.bank.customers.size, np.bool_)
+        takes[self.consent_customer[said]] = True
+        return takes
 
     def _add_prompted(
         self,
@@ -348,7 +407,7 @@ class Relations:
         """One row per plan for ``today``: made the business day before, a few late."""
         size = len(customers)
         before = day(ref.previous_business_day(as_date(today)))
-        is_late = rng.random(size) < 0.1
+        is_late = rng.random(size) < np.where(self.lax[keeper], 0.6, 0.08)
         made_on = np.where(is_late, today, before)
         made_at = np.where(
             is_late,
@@ -367,36 +426,48 @@ class Relations:
             }
         )
 
-    def surveys(self, today: int) -> pa.Table:
+    def surveys(self, today: int) -> tuple[pa.Table, Ints]:
+        """Surveys of the day, and the customers who complained in one."""
         rng = random_stream(self.bank.seed, "surveys", today)
         chosen = self._draw_some(rng, today, 0.00025, 0.3)
         size = len(chosen)
         keeper = self._keeper(chosen, today)
         rated = np.where(rng.random(size) < 0.6, rng.integers(2, 6, size), -1)
         comment = np.where(rng.random(size) < 0.2, rng.integers(0, len(_COMMENTS), size), -1)
-        return pa.table(
+        by_phone = self.bank.customers.wealth[chosen] >= 1_000_000
+        method = np.where(by_phone, rng.choice(3, size, p=[0.85, 0.05, 0.1]), rng.choice(3, size, p=[0.1, 0.7, 0.2]))
+        complains = rng.random(size) < 0.08
+        table = pa.table(
             {
                 "survey_id": self._ids("y", today, size),
                 "customer_id": self._customer_ids(chosen),
                 "employee_id": coded(keeper, self.bank.employees.ids),
                 "surveyed_date": dates(np.full(size, today)),
-                "method": coded(rng.integers(0, 3, size), ("phone", "visit", "online")),
+                "method": coded(method, ("phone", "visit", "online")),
                 "score": rng.choice([1, 2, 3, 4, 5], size, p=[0.02, 0.05, 0.18, 0.4, 0.35]),
                 "manager_score": pa.array(rated, pa.int64(), mask=rated < 0),
                 "comment": coded(comment, _COMMENTS),
-                "has_complaint": rng.random(size) < 0.05,
+                "has_complaint": complains,
             }
         )
+        return table, chosen[complains]
 
-    def complaints(self, today: int) -> pa.Table:
-        """New complaints and those that moved on today, each with its steps up to today."""
+    def complaints(self, today: int, surveyed: Ints) -> pa.Table:
+        """New complaints and those that moved on today, each with its steps up to today.
+
+        Most of the complaints heard in a survey (customers ``surveyed``) are entered that day.
+        """
         bank = self.bank
         rng = random_stream(bank.seed, "complaints", today)
-        for customer in self._draw_some(rng, today, 0.00008, 0.12):
+        called = self._draw_some(rng, today, 0.00008, 0.12)
+        for customer in np.concatenate([called, surveyed[rng.random(len(surveyed)) < 0.9]]):
             self.complaint_count += 1
             keeper = int(self._keeper(np.array([customer]), today)[0])
             received = (today, int(rng.integers(8 * 3600, 20 * 3600)))
-            accepted = (today + int(rng.random() < 0.3), 20 * 3600 + int(rng.integers(0, 3600)))
+            accepted = (
+                today + int(rng.choice([0, 1, 3], p=[0.68, 0.26, 0.06])),
+                20 * 3600 + int(rng.integers(0, 3600)),
+            )
             resolved = (accepted[0] + int(rng.integers(1, 12)), int(rng.integers(32400, 64800)))
             fed_back = (resolved[0] + int(rng.integers(0, 3)), int(rng.integers(64800, 68400)))
             solved = rng.random() < 0.93

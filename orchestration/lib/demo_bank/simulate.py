@@ -118,6 +118,7 @@ class Bank:
         self.owners = portfolio.draw_owners(
             seed, self.customers, self.deposits, self.households, count, start, self.horizon
         )
+        portfolio.plant_dormant_accounts(seed, self.customers, self.deposits, count, start, self.horizon)
         self.maintenance = people.draw_maintenance(seed, self.customers, self.employees, self.branches, start)
         self._new_custody_accounts_start_empty()
         self.parked = np.zeros(self.customers.size, np.int64)
@@ -154,7 +155,7 @@ class Bank:
         self._merge(day)
         self._die(day)
         self._open_accounts(rng, day)
-        self._pay_salaries(today)
+        self._pay_salaries(day, today)
         self._mature_terms(rng, day)
         self._pay_interest(today)
         self._move_demand(rng, today)
@@ -233,7 +234,7 @@ class Bank:
         self.post(main, -amount, TRANSFER)
         self.post(saving, amount, TRANSFER)
 
-    def _pay_salaries(self, today: date) -> None:
+    def _pay_salaries(self, day: int, today: date) -> None:
         paid = []
         for payday in (5, 10, 15, 25):
             due = today.replace(day=payday)
@@ -245,7 +246,7 @@ class Bank:
             return
         customers = self.customers
         earners = np.flatnonzero(np.isin(customers.payday, paid) & (customers.salary_fen > 0))
-        earners = earners[self._usable(earners)]
+        earners = earners[self._usable(earners) & (day < customers.salary_stops[earners])]
         self.post(earners, customers.salary_fen[earners], SALARY)
 
     def _mature_terms(self, rng: np.random.Generator, day: int) -> None:
@@ -290,7 +291,8 @@ class Bank:
         deposits = self.deposits
         active = rng.random(len(deposits.owner)) < _DEMAND_SHARE_PER_DAY
         rows = np.flatnonzero(active & (deposits.target > 0))
-        rows = rows[self._usable(rows)]
+        # Accounts that will wake draw with the others, so that waking shifts nobody's moves.
+        rows = rows[self._usable(rows) | (deposits.wakes[rows] != NEVER)]
         target = deposits.target[rows] * self.season(today)
         balance = deposits.balance[rows]
         size = len(rows)
@@ -299,7 +301,7 @@ class Bank:
         delta = np.maximum(delta, -np.maximum(balance, 0))
         yen = deposits.currency[rows] == ref.CURRENCIES.index("JPY")
         delta[yen] = delta[yen] // 100 * 100
-        delta[np.abs(delta) < 100] = 0
+        delta[(np.abs(delta) < 100) | (deposits.status[rows] != OPEN)] = 0
         coming = rng.choice([TRANSFER, CASH, OTHER], size, p=[0.75, 0.2, 0.05])
         going = rng.choice([PURCHASE, TRANSFER, CASH, FEE], size, p=[0.52, 0.33, 0.14, 0.01])
         self.post(rows, delta, np.where(delta > 0, coming, going))
@@ -325,6 +327,10 @@ class Bank:
             terms = terms[self._usable(deposits.owner[terms]) & self._usable(terms)]
             self.post(deposits.owner[terms], deposits.balance[terms], MATURITY)
             self._close_deposits(terms, MATURITY)
+        waking = np.flatnonzero((deposits.wakes == day) & (deposits.life == LIVE))
+        deposits.status[waking] = OPEN
+        self.post(waking, deposits.wakes_with[waking], TRANSFER)
+        deposits.target[waking] += deposits.wakes_with[waking]
         rising = np.flatnonzero(customers.rise_on == day)
         rising = rising[self._usable(rising)]
         inflow = (customers.wealth[rising] * rng.uniform(1, 3, len(rising))).astype(np.int64) * 100

@@ -61,6 +61,7 @@ def _tables(bank: Bank, relations: Relations, last: int) -> dict[str, tuple[str,
     merged = until(c.merged_on)
     doubles = np.flatnonzero((c.twin_of >= 0) & (c.merged_on == NEVER))
     churning, rising = until(c.churn_from), until(c.rise_on)
+    stopping, waking = until(c.salary_stops), until(d.wakes)
     parking = np.flatnonzero(c.is_parker)
     dead = until(c.deceased)
     closed = np.flatnonzero((c.closed <= last) & (c.merged_on == NEVER) & (c.joined <= last))
@@ -118,6 +119,21 @@ def _tables(bank: Bank, relations: Relations, last: int) -> dict[str, tuple[str,
         "churners": (
             "Demand balances drained for 40 days, terms broken on day 12, products sold on day 20.",
             people(churning, churn_from=dates(c.churn_from[churning]), wealth_cny=wealth(churning)),
+        ),
+        "salary_stoppers": (
+            "Their salary is not paid from a day on.",
+            people(stopping, stopped_date=dates(c.salary_stops[stopping])),
+        ),
+        "dormant_accounts": (
+            "Second accounts, dormant on the first day, that are used again with an inflow on a day.",
+            pa.table(
+                {
+                    "account_id": d.ids.take(pa.array(waking)),
+                    "customer_id": c.ids.take(pa.array(d.owner[waking])),
+                    "woken_date": dates(d.wakes[waking]),
+                    "inflow_cny": money(d.wakes_with[waking]),
+                }
+            ),
         ),
         "risers": (
             "Bring in one to three times their wealth on a day and keep it.",
