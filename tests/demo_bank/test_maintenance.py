@@ -41,7 +41,8 @@ def month() -> Month:
     for today in OCTOBER:
         bank.advance(today)
         relations.advance(today)
-        made, planned = relations.contacts_and_plans(today, relations.life_events(today)[1])
+        surveyed = relations.surveys(today)[1]
+        made, planned = relations.contacts_and_plans(today, relations.life_events(today)[1], surveyed)
         contacts.append(made.to_pandas().assign(day=as_date(today)))
         plans.append(planned.to_pandas())
     return Month(bank, relations, pd.concat(contacts), pd.concat(plans))

@@ -76,6 +76,7 @@ _COMMENTS = ("等候时间较长", "服务热情", "希望多介绍理财产品"
 _LARGE_MOVEMENT_FEN = 10_000_000
 _WEALTHY_CNY = 200_000  # from here on two contacts a month are due (E6-10)
 _NEWS_PER_MONTH = 4
+_FORUM_MONTH = 11  # the salon of this month asks for opinions (A5-06)
 _GIFT_MONTHS = (9, 1)  # before mid-autumn from 100万, before the spring festival again from 500万 (E6-11, E6-12)
 # Commission or fee in basis points of the amount sold.
 _SALE_MARGIN_BP = {"wealth": 50, "fund": 120, "insurance": 300, "bond": 30, "precious_metal": 100}
@@ -262,8 +263,13 @@ class Relations:
         )
         return table, chosen
 
-    def contacts_and_plans(self, today: int, life_event_customers: Ints) -> tuple[pa.Table, pa.Table]:
-        """Contacts of the day, and the plans made for the day with what became of them."""
+    def contacts_and_plans(
+        self, today: int, life_event_customers: Ints, surveyed: tuple[Ints, Ints]
+    ) -> tuple[pa.Table, pa.Table]:
+        """Contacts of the day, and the plans made for the day with what became of them.
+
+        ``surveyed``: customers who were asked by phone and by visit.
+        """
         bank = self.bank
         rng = random_stream(bank.seed, "contacts", today)
         calendar_day = as_date(today)
@@ -286,11 +292,13 @@ class Relations:
 
         greeted = some(active & self._has_birthday(calendar_day), 0.95 * diligence)
         channel = rng.choice([CALL, SMS, WECHAT], len(greeted), p=[0.4, 0.4, 0.2])
-        channel = np.where(is_open | (channel != CALL), channel, SMS)
-        add(greeted, np.where(wealth[greeted] >= 1_000_000, GIFT, channel), "birthday")
+        add(greeted, np.where(is_open | (channel != CALL), channel, SMS), "birthday")
+        add(greeted[wealth[greeted] >= 1_000_000], GIFT, "birthday")
         if calendar_day in ref.FESTIVALS:
             greeted = some(active, 0.95 * diligence)
             add(greeted, rng.choice([SMS, WECHAT], len(greeted)), "festival")
+        for asked, by in zip(surveyed, (CALL, VISIT), strict=True):
+            add(asked, by, "survey")
         if is_open:
             days = ref.business_days_of_month(calendar_day)
             ordinal = days.index(calendar_day)
@@ -316,7 +324,8 @@ class Relations:
             if ordinal in [(2 * n + 1) * len(days) // (2 * _NEWS_PER_MONTH) for n in range(_NEWS_PER_MONTH)]:
                 add(some(active & is_wealthy & self._takes_news(today), 0.96), SMS, "product_news")
             if calendar_day.weekday() == 2 and 15 <= calendar_day.day <= 21:
-                add(some(active & is_wealthy, 0.2), SALON, "other")
+                is_forum = calendar_day.month == _FORUM_MONTH
+                add(some(active & is_wealthy, 0.4 if is_forum else 0.2), SALON, "survey" if is_forum else "other")
             if calendar_day.month in _GIFT_MONTHS:
                 floor = 1_000_000 if calendar_day.month == _GIFT_MONTHS[0] else 5_000_000
                 turn = (wealth >= floor) & self._has_turn(ordinal, len(days), 1)
@@ -426,8 +435,8 @@ class Relations:
             }
         )
 
-    def surveys(self, today: int) -> tuple[pa.Table, Ints]:
-        """Surveys of the day, and the customers who complained in one."""
+    def surveys(self, today: int) -> tuple[pa.Table, tuple[Ints, Ints], Ints]:
+        """Surveys of the day; customers who were asked by phone and by visit; those who complained."""
         rng = random_stream(self.bank.seed, "surveys", today)
         chosen = self._draw_some(rng, today, 0.00025, 0.3)
         size = len(chosen)
@@ -436,6 +445,8 @@ class Relations:
         comment = np.where(rng.random(size) < 0.2, rng.integers(0, len(_COMMENTS), size), -1)
         by_phone = self.bank.customers.wealth[chosen] >= 1_000_000
         method = np.where(by_phone, rng.choice(3, size, p=[0.85, 0.05, 0.1]), rng.choice(3, size, p=[0.1, 0.7, 0.2]))
+        if not ref.is_business_day(as_date(today)):
+            method = np.full(size, 2)
         complains = rng.random(size) < 0.08
         table = pa.table(
             {
@@ -450,7 +461,7 @@ class Relations:
                 "has_complaint": complains,
             }
         )
-        return table, chosen[complains]
+        return table, (chosen[method == 0], chosen[method == 1]), chosen[complains]
 
     def complaints(self, today: int, surveyed: Ints) -> pa.Table:
         """New complaints and those that moved on today, each with its steps up to today.
