@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ class Mart:
     ``date_column``: the date of rows of which a build writes only those after its base date; None where it
     may write any. ``reads``: relations that rows of every date are joined with. ``rows_of``: table of which the
     mart is a view, row by row; it has the key, the date and the partition and is far cheaper to count.
+    ``is_archived``: the warehouse lets the mart's oldest dates go, while the files that hold them stay as published.
+    Rows have to stay longer than what a partition spans, and until they are published.
     """
 
     schema: str
@@ -35,6 +37,7 @@ class Mart:
     reads: tuple[str, ...] = ()
     rows_of: str | None = None
     is_fact: bool = True
+    is_archived: bool = False
 
     @property
     def relation(self) -> str:
@@ -204,11 +207,13 @@ class PartitionHashes:
 
     ``hashes``: partition -> hash. ``bases``: mart -> hash of what its old rows depend on beside their date.
     ``kept``: mart -> labels of the partitions that the build did not write; their hash is the published one.
+    ``archived``: partition -> hash of the published file, of which the warehouse no longer holds every date.
     """
 
     hashes: dict[str, str]
     bases: dict[str, str]
     kept: dict[str, list[str]]
+    archived: dict[str, str] = field(default_factory=dict)
 
 
 def fact_marts() -> tuple[Mart, ...]:
@@ -245,13 +250,14 @@ def hash_marts(con: duckdb.DuckDBPyConnection, published: Path | None, base: dat
     it has as many rows of each date as were published, and nothing else that its rows depend on has changed.
     """
     before: dict[str, Any] = {}
-    if published is not None and base is not None:
+    if published is not None:
         before = json.loads((published / "manifest.json").read_text(encoding="utf-8"))
         file = str(published / "marts.duckdb").replace("'", "''")
         con.execute(f"attach '{file}' as published (read_only)")
     hashes: dict[str, str] = {}
     bases: dict[str, str] = {}
     kept: dict[str, list[str]] = {}
+    archived: dict[str, str] = {}
     for mart in MARTS:
         bases[mart.relation] = _basis(con, mart)
         untouched: set[str] = set()
@@ -261,9 +267,11 @@ def hash_marts(con: duckdb.DuckDBPyConnection, published: Path | None, base: dat
         kept[mart.relation] = sorted(untouched)
         hashes |= {name: before["partition_hashes"][name] for name in map(mart.partition, untouched)}
         hashes |= {mart.partition(label): h for label, h in hash_rows(con, mart, "", written).items()}
+        if mart.is_archived and mart.relation in before.get("mart_bases", {}):
+            archived |= _archived(con, mart, before)
     if before:
         con.execute("detach published")
-    return PartitionHashes(dict(sorted(hashes.items())), bases, kept)
+    return PartitionHashes(dict(sorted(hashes.items())), bases, kept, dict(sorted(archived.items())))
 
 
 def _basis(con: duckdb.DuckDBPyConnection, mart: Mart) -> str:
@@ -287,6 +295,20 @@ def _untouched(con: duckdb.DuckDBPyConnection, mart: Mart, base: date) -> tuple[
     before = _rows_by_date(con, mart, f"published.{mart.relation}")
     untouched = {label for label, days in now.items() if max(days) <= base and before.get(label) == days}
     return untouched, now.keys() - untouched if untouched else None
+
+
+def _archived(con: duckdb.DuckDBPyConnection, mart: Mart, before: dict[str, Any]) -> dict[str, str]:
+    """Published hash by partition of those that were archived before, and of those that lost a date by now.
+
+    Only dates before all that the warehouse holds are let go; where one is missing among them, a correction took it.
+    """
+    known = before.get("archived_hashes", {})
+    archived = {name: h for name, h in known.items() if mart.labels([name])}
+    now = {day for days in _rows_by_date(con, mart, mart.relation).values() for day in days}
+    for label, days in _rows_by_date(con, mart, f"published.{mart.relation}").items():
+        if not now or min(days) < min(now):
+            archived.setdefault(mart.partition(label), before["partition_hashes"][mart.partition(label)])
+    return archived
 
 
 def _rows_by_date(con: duckdb.DuckDBPyConnection, mart: Mart, relation: str) -> dict[str, dict[date, int]]:

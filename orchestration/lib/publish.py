@@ -137,11 +137,13 @@ def _export_mart(
     old: dict[str, str],
     kept: set[str],
     audited: dict[str, str],
+    archived: set[str],
 ) -> dict[str, str]:
     """Write a mart's table and files; returns the content hash of every partition that is not kept.
 
     Kept partitions are in the table already. A file whose content is the published one's is hard-linked.
-    ``old``, ``audited``: hash by partition of the version below and of the build.
+    ``old``, ``audited``: hash by partition of the version below and of the build. ``archived``: labels of the
+    partitions whose file is the published one, whatever of it the warehouse still holds.
     """
     rows = f"select * from warehouse.{mart.relation}"
     order = f"order by {', '.join(mart.key)}"
@@ -153,10 +155,15 @@ def _export_mart(
     else:
         con.execute(f"create table p.{mart.relation} as {rows} {order}")
         hashes = hash_rows(con, mart, "p.")
-    for label in sorted(kept | hashes.keys()):
+    for label in sorted(kept | hashes.keys() | archived):
         file = folder / mart.file(label)
         known = below / mart.file(label) if below else None
-        is_same = label in kept or old.get(mart.partition(label)) == hashes[label]
+        is_same = label in kept | archived or old.get(mart.partition(label)) == hashes[label]
+        if label in archived and not (known and known.exists()):
+            raise NotPublishable(
+                f"{mart.partition(label)}: expected its archived file in the version below, found none; restore "
+                f"{mart.file(label)} of that version from a backup"
+            )
         if known is not None and known.exists() and is_same:
             file.parent.mkdir(parents=True, exist_ok=True)
             os.link(known, file)
@@ -190,7 +197,8 @@ def _export(home: Home, record: BuildRecord, verdict: Verdict, folder: Path, qua
         _drop_all_but(con, kept.keys())
         for mart in MARTS:
             con.execute(f"create schema if not exists p.{mart.schema}")
-            hashes |= _export_mart(con, mart, folder, below, old, kept.get(mart.relation, set()), audited)
+            archived = mart.labels(verdict.partitions.archived)
+            hashes |= _export_mart(con, mart, folder, below, old, kept.get(mart.relation, set()), audited, archived)
         con.execute("create schema if not exists p.quality")
         for name, table in quality.items():
             con.register("quality_rows", table)
@@ -248,6 +256,7 @@ def publish(home: Home, build_id: str) -> int:
         "policy_versions": record.policy_versions,
         "inputs_hash": inputs_hash,
         "outputs_hash": outputs_hash(verdict.mart_hashes),
+        "archives_hash": outputs_hash(verdict.partitions.archived),
         "overrides": verdict.overrides(),
         "previous_hash": log[-1]["entry_hash"] if log else "",
     }
@@ -266,6 +275,7 @@ def publish(home: Home, build_id: str) -> int:
         "mart_hashes": verdict.mart_hashes,
         "mart_bases": verdict.partitions.bases,
         "partition_hashes": verdict.partitions.hashes,
+        "archived_hashes": verdict.partitions.archived,
         "inputs": record.inputs,
         "column_classes": mart_classes(),
     }

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from orchestration.lib import publish, warehouse
+from orchestration.lib import marts, publish, warehouse
+from orchestration.lib.audit import Verdict
 from orchestration.lib.content_hash import content_hash
 from orchestration.lib.expectation_run import KEPT, load_suites, run_suites
 from orchestration.lib.home import Home
-from orchestration.lib.marts import MARTS, hash_marts, hash_rows
+from orchestration.lib.marts import MARTS, hash_marts, hash_rows, mart_hashes, outputs_hash
 from tests import conftest, support
 from tests.pipeline.conftest import NEXT_DATE
 
@@ -125,6 +128,34 @@ def test_a_month_is_not_kept_when(damage: str, kept_still: list[str], own: tuple
         != (outcome.verdict.partitions.hashes["assets.branch_assets_daily/month=2026-03"])
     )
     assert kept["assets.customer_assets_monthly"] == WHOLE_MONTHS
+
+
+def test_a_published_month_that_the_warehouse_lets_go_stays_in_every_later_version(
+    own: tuple[Home, support.Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, outcome = own
+    assert outcome.plan is not None
+    assert outcome.verdict is not None
+    archived = tuple(replace(m, is_archived=m.relation == "assets.customer_assets_monthly") for m in MARTS)
+    for module in (marts, publish):
+        monkeypatch.setattr(module, "MARTS", archived)
+    before = home.current.resolve()
+    change(home, "delete from assets.customer_assets_monthly where month_end_date < '2026-04-01'")
+    with warehouse.connect(home.warehouse, read_only=True) as con:
+        found = hash_marts(con, before, BASE)
+    audited = replace(outcome.verdict, partitions=found, mart_hashes=mart_hashes(found.hashes))
+    Verdict.path(home, outcome.plan.build_id).write_text(audited.to_json(), encoding="utf-8")
+    publish.publish(home, outcome.plan.build_id)
+
+    (mart,) = (m for m in archived if m.is_archived)
+    manifests = [json.loads((v / "manifest.json").read_text()) for v in (before, home.current)]
+    name = mart.partition(WHOLE_MONTHS[0])
+    assert manifests[1]["archived_hashes"] == {name: manifests[0]["partition_hashes"][name]}
+    assert name not in manifests[1]["partition_hashes"]
+    assert (home.current / mart.file(WHOLE_MONTHS[0])).samefile(before / mart.file(WHOLE_MONTHS[0]))
+    log = publish.read_publish_log(home)
+    assert log[-1]["archives_hash"] == outputs_hash(manifests[1]["archived_hashes"])
+    assert log[-1]["archives_hash"] != log[-2]["archives_hash"]
 
 
 def test_expectations_judge_only_what_the_build_wrote(own: tuple[Home, support.Outcome], tmp_path: Path) -> None:
