@@ -24,8 +24,9 @@ class Mart:
     ``date_column``: the date of rows of which a build writes only those after its base date; None where it
     may write any. ``reads``: relations that rows of every date are joined with. ``rows_of``: table of which the
     mart is a view, row by row; it has the key, the date and the partition and is far cheaper to count.
-    ``is_archived``: the warehouse lets the mart's oldest dates go, while the files that hold them stay as published.
-    Rows have to stay longer than what a partition spans, and until they are published.
+    ``is_archived``: the warehouse lets the mart's oldest dates go, while the files that hold them stay as published
+    (not that of the partition ``none``). Rows have to stay longer than what a partition spans, and until they are
+    published.
     """
 
     schema: str
@@ -177,6 +178,7 @@ MARTS = (
         file_partition="case when is_closed then strftime(as_of_date, 'closed=%Y-%m') else 'closed=none' end",
         date_column="as_of_date",
         is_fact=False,
+        is_archived=True,
     ),
     Mart("maintenance", "complaint", ("complaint_id",), is_fact=False),
     Mart("maintenance", "product_offer", ("customer_id", "product_family"), is_fact=False),
@@ -301,11 +303,17 @@ def _archived(con: duckdb.DuckDBPyConnection, mart: Mart, before: dict[str, Any]
     """Published hash by partition of those that were archived before, and of those that lost a date by now.
 
     Only dates before all that the warehouse holds are let go; where one is missing among them, a correction took it.
+    The partition ``none`` is no history: its rows change from day to day.
     """
+
+    def settled(relation: str) -> dict[str, set[date]]:
+        found = _rows_by_date(con, mart, relation)
+        return {label: set(days) for label, days in found.items() if not label.endswith("=none")}
+
     known = before.get("archived_hashes", {})
     archived = {name: h for name, h in known.items() if mart.labels([name])}
-    now = {day for days in _rows_by_date(con, mart, mart.relation).values() for day in days}
-    for label, days in _rows_by_date(con, mart, f"published.{mart.relation}").items():
+    now = {day for days in settled(mart.relation).values() for day in days}
+    for label, days in settled(f"published.{mart.relation}").items():
         if not now or min(days) < min(now):
             archived.setdefault(mart.partition(label), before["partition_hashes"][mart.partition(label)])
     return archived

@@ -41,8 +41,7 @@ def month() -> Month:
     for today in OCTOBER:
         bank.advance(today)
         relations.advance(today)
-        surveyed = relations.surveys(today)[1]
-        made, planned = relations.contacts_and_plans(today, relations.life_events(today)[1], surveyed)
+        made, planned = relations.contacts_and_plans(today, relations.life_events(today)[1])
         contacts.append(made.to_pandas().assign(day=as_date(today)))
         plans.append(planned.to_pandas())
     return Month(bank, relations, pd.concat(contacts), pd.concat(plans))

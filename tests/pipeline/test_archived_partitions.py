@@ -169,6 +169,18 @@ def test_everything_is_archived_when_the_warehouse_holds_nothing_any_more(deploy
     assert deployment.days(NOVEMBER) == 10
 
 
+def test_what_is_still_open_is_never_archived(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_open = f"case when n < 0 then 'month=none' else {LOG.file_partition} end"
+    for module in (marts, publish):
+        monkeypatch.setattr(module, "MARTS", (replace(LOG, file_partition=is_open),))
+    deployment.kept_days = 1
+    for through in (date(2026, 11, 11), date(2026, 11, 12)):
+        deployment.write(through, corrected={through: -1})
+        manifest = deployment.publish(None)
+        assert list(manifest["archived_hashes"]) == [LOG.partition(m) for m in (OCTOBER, NOVEMBER)]
+        assert deployment.days("month=none") == 1
+
+
 def test_a_missing_archived_file_is_not_passed_over(deployment: Deployment) -> None:
     deployment.write(date(2026, 12, 5))
     deployment.file(OCTOBER).unlink()

@@ -145,11 +145,11 @@ def _deliver_relations(writer: Writer, bank: Bank, relations: Relations, today: 
         if today < relations.go_live:
             writer.write("crm.maintainers", today, feeds.maintainers(bank, bank.maintenance))
     life_events, customers = relations.life_events(today)
-    surveys, surveyed, complaining = relations.surveys(today)
-    contacts, plans = relations.contacts_and_plans(today, customers, surveyed)
+    contacts, plans = relations.contacts_and_plans(today, customers)
     writer.write_events("crm.life_events", today, life_events)
     writer.write_events("crm.contacts", today, contacts)
     writer.write_events("crm.work_plans", today, plans)
+    surveys, complaining = relations.surveys(today)
     writer.write_events("crm.surveys", today, surveys)
     writer.write_events("crm.complaints", today, relations.complaints(today, complaining))
     writer.write_events("finance.revenue", today, relations.revenue(today))

@@ -263,13 +263,8 @@ class Relations:
         )
         return table, chosen
 
-    def contacts_and_plans(
-        self, today: int, life_event_customers: Ints, surveyed: tuple[Ints, Ints]
-    ) -> tuple[pa.Table, pa.Table]:
-        """Contacts of the day, and the plans made for the day with what became of them.
-
-        ``surveyed``: customers who were asked by phone and by visit.
-        """
+    def contacts_and_plans(self, today: int, life_event_customers: Ints) -> tuple[pa.Table, pa.Table]:
+        """Contacts of the day, and the plans made for the day with what became of them."""
         bank = self.bank
         rng = random_stream(bank.seed, "contacts", today)
         calendar_day = as_date(today)
@@ -297,8 +292,6 @@ class Relations:
         if calendar_day in ref.FESTIVALS:
             greeted = some(active, 0.95 * diligence)
             add(greeted, rng.choice([SMS, WECHAT], len(greeted)), "festival")
-        for asked, by in zip(surveyed, (CALL, VISIT), strict=True):
-            add(asked, by, "survey")
         if is_open:
             days = ref.business_days_of_month(calendar_day)
             ordinal = days.index(calendar_day)
@@ -435,8 +428,8 @@ class Relations:
             }
         )
 
-    def surveys(self, today: int) -> tuple[pa.Table, tuple[Ints, Ints], Ints]:
-        """Surveys of the day; customers who were asked by phone and by visit; those who complained."""
+    def surveys(self, today: int) -> tuple[pa.Table, Ints]:
+        """Surveys of the day, and the customers who complained in one."""
         rng = random_stream(self.bank.seed, "surveys", today)
         chosen = self._draw_some(rng, today, 0.00025, 0.3)
         size = len(chosen)
@@ -461,7 +454,7 @@ class Relations:
                 "has_complaint": complains,
             }
         )
-        return table, (chosen[method == 0], chosen[method == 1]), chosen[complains]
+        return table, chosen[complains]
 
     def complaints(self, today: int, surveyed: Ints) -> pa.Table:
         """New complaints and those that moved on today, each with its steps up to today.
