@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from orchestration.lib.contracts import load_contracts
+from tests.expectations import maintenance
 
 AS_OF = date(2026, 10, 31)
 EVALUATED = date(2026, 9, 30)
@@ -304,7 +305,7 @@ insert into crm.book values
 def build_warehouse(path: Path) -> Path:
     """Write the healthy warehouse: every raw table of RAW_ROWS and the marts."""
     con = duckdb.connect(str(path))
-    for schema in ("raw", "assets", "tiering", "crm", "appraisal"):
+    for schema in ("raw", "assets", "tiering", "crm", "maintenance", "appraisal"):
         con.execute(f"create schema {schema}")
     for feed_id, (columns, rows) in RAW_ROWS.items():
         feed = load_contracts()[feed_id]
@@ -313,6 +314,7 @@ def build_warehouse(path: Path) -> Path:
         values = ", ".join(f"({row}, '{AS_OF}')" for row in rows)
         con.execute(f"insert into raw.{feed.raw_table} ({columns}, business_date) values {values}")
     con.execute(MARTS)
+    con.execute(maintenance.tables(AS_OF))
     con.close()
     return path
 

@@ -1,0 +1,166 @@
+"""Healthy tables of the subject maintenance, and the defects that their suites find."""
+
+from __future__ import annotations
+
+from datetime import date
+
+OBLIGATIONS = "marts.maintenance__obligation"
+EVENTS = "marts.maintenance__event"
+WARNINGS = "marts.maintenance__churn_warning"
+BACKTEST = "marts.maintenance__churn_backtest"
+ARCHIVES = "marts.maintenance__archive_completeness"
+
+
+def tables(as_of: date) -> str:
+    """SQL that makes the marts of the schema ``maintenance`` and fills them."""
+    return f"""
+create table maintenance.obligation (
+    as_of_date date, obligation_id varchar, customer_id varchar, kind varchar, employee_id varchar,
+    owner_role_code varchar, due_from_date date, due_to_date date, status varchar, suppressed_reason_code varchar,
+    done_contact_id varchar, done_date date, is_closed boolean, created_date date, rule_id varchar,
+    policy_version varchar
+);
+insert into maintenance.obligation
+select
+    date '{as_of}', obligation_id, '001', kind, employee_id, role, due_from, due_to, status, reason, contact, done_on,
+    done_on is not null, created, 'E6-10', 'obligations@1'
+from (values
+    ('o1', 'festival_greeting', 'e1', 'wealth_manager', date '2026-11-01', date '2026-11-03', 'open', null, null, null,
+        date '2026-10-30'),
+    ('o2', 'contact', 'e1', 'wealth_manager', date '2026-10-01', date '2026-10-31', 'due', null, null, null,
+        date '2026-10-01'),
+    ('o3', 'contact', 'e1', 'wealth_manager', date '2026-10-01', date '2026-10-31', 'done', null, 'n1',
+        date '2026-10-31', date '2026-10-01'),
+    ('o4', 'portfolio_review', 'e1', 'wealth_manager', date '2026-07-01', date '2026-12-31', 'done', null, 'n1',
+        date '2026-10-31', date '2026-10-01'),
+    ('o5', 'birthday_greeting', null, 'outlet_head', date '2026-10-28', date '2026-10-29', 'overdue', null, null, null,
+        date '2026-10-21'),
+    ('o6', 'product_message', 'e1', 'wealth_manager', date '2026-10-01', date '2026-10-31', 'suppressed', 'no_consent',
+        null, null, date '2026-10-01')
+) as t(obligation_id, kind, employee_id, role, due_from, due_to, status, reason, contact, done_on, created);
+
+create table maintenance.event (
+    event_id varchar, business_date date, customer_id varchar, event_kind varchar, amount_cny decimal(18,2),
+    account_id varchar, event_date date, rule_id varchar, policy_version varchar
+);
+insert into maintenance.event
+select event_id, date '{as_of}', '001', kind, amount, account, event_date, 'A8-10', 'events@1'
+from (values
+    ('v1', 'maturity', 20000.00, 'a2', date '2026-11-07'),
+    ('v2', 'maturity', 10000.00, 'h1', date '{as_of}'),
+    ('v3', 'large_inflow', 80000.00, null, date '{as_of}'),
+    ('v4', 'missing_contact_data', null, null, date '{as_of}')
+) as t(event_id, kind, amount, account, event_date);
+
+create table maintenance.churn_warning (
+    customer_id varchar, as_of_date date, level varchar, score decimal(9,2), indicators varchar, since_date date,
+    policy_version varchar
+);
+insert into maintenance.churn_warning values
+    ('001', '{as_of}', 'red', 9, 'aum_fall_1m,outflow_ratio', '2026-10-20', 'churn@1'),
+    ('003', '{as_of}', 'yellow', 3, 'no_contact', '{as_of}', 'churn@1');
+insert into maintenance.churn_warning
+select 'x' || range, '{as_of}', 'orange', 5, 'outflow_ratio', '2026-10-20', 'churn@1' from range(98);
+
+create table maintenance.churn_backtest (
+    month_end_date date, segment_code varchar, indicator_code varchar, level varchar, warned_count bigint,
+    churned_count bigint, precision_rate decimal(5,4), recall_rate decimal(5,4), lift decimal(9,4), lead_days bigint
+);
+insert into maintenance.churn_backtest values
+    ('2026-06-30', 'bank', 'score', 'red', 2, 5, 0.5, 0.2, 4.0, 31),
+    ('2026-06-30', 'bank', 'score', 'orange', 4, 5, 0.5, 0.4, 4.0, 30),
+    ('2026-06-30', 'bank', 'score', 'yellow', 4, 5, 0.5, 0.4, 4.0, 30),
+    ('2026-06-30', 'bank', 'salary_stop', 'yellow', 0, 0, null, null, null, null);
+
+create table maintenance.archive_completeness (
+    customer_id varchar, as_of_date date, missing_fields varchar, completeness_rate decimal(5,4),
+    collector_employee_id varchar, collector_role_code varchar, due_to_date date
+);
+insert into maintenance.archive_completeness values
+    ('001', '{as_of}', null, 1, 'e1', 'wealth_manager', null),
+    ('003', '{as_of}', 'address,mobile', 0.8, null, 'teller', '2026-11-30');
+insert into maintenance.archive_completeness
+select 'x' || range, '{as_of}', 'address', 0.9, 'e1', 'wealth_manager', '2026-11-30' from range(98);
+"""
+
+
+# As DEFECTS of test_suites.
+DEFECTS: list[tuple[str, str, set[str]]] = [
+    (OBLIGATIONS, "update {t} set obligation_id = 'o1' where status = 'due'", {"obligation_appears_once"}),
+    (OBLIGATIONS, "update {t} set obligation_id = null where status = 'due'", {"obligation_appears_once"}),
+    (OBLIGATIONS, "update {t} set status = 'late' where status = 'due'", {"status_is_one_of_five"}),
+    (OBLIGATIONS, "update {t} set status = null where status = 'due'", {"status_is_one_of_five"}),
+    (OBLIGATIONS, "update {t} set due_to_date = due_from_date - 1 where status = 'open'", {"window_is_in_order"}),
+    (OBLIGATIONS, "update {t} set created_date = due_to_date + 1 where status = 'overdue'", {"window_is_in_order"}),
+    (OBLIGATIONS, "update {t} set created_date = as_of_date + 1 where status = 'open'", {"window_is_in_order"}),
+    (OBLIGATIONS, "update {t} set due_from_date = null where status = 'suppressed'", {"window_is_in_order"}),
+    (OBLIGATIONS, "update {t} set status = 'open' where status = 'due'", {"status_agrees_with_the_day"}),
+    (OBLIGATIONS, "update {t} set status = 'due' where status = 'open'", {"status_agrees_with_the_day"}),
+    (OBLIGATIONS, "update {t} set status = 'overdue' where status = 'due'", {"status_agrees_with_the_day"}),
+    (
+        OBLIGATIONS,
+        "update {t} set done_contact_id = null where obligation_id = 'o3'",
+        {"done_by_a_contact_in_the_window"},
+    ),
+    (OBLIGATIONS, "update {t} set status = 'due' where obligation_id = 'o4'", {"done_by_a_contact_in_the_window"}),
+    (
+        OBLIGATIONS,
+        "update {t} set done_date = due_to_date + 1 where obligation_id = 'o3'",
+        {"done_by_a_contact_in_the_window"},
+    ),
+    (OBLIGATIONS, "update {t} set kind = 'contact' where obligation_id = 'o4'", {"contact_does_one_of_a_kind"}),
+    (OBLIGATIONS, "update {t} set suppressed_reason_code = null", {"suppressed_says_why"}),
+    (OBLIGATIONS, "update {t} set suppressed_reason_code = 'deceased' where status = 'due'", {"suppressed_says_why"}),
+    (OBLIGATIONS, "update {t} set employee_id = null, owner_role_code = null", {"somebody_owes_it"}),
+    (OBLIGATIONS, "update {t} set rule_id = null", {"rule_and_policy_version_are_known"}),
+    (OBLIGATIONS, "update {t} set policy_version = null", {"rule_and_policy_version_are_known"}),
+    (EVENTS, "update {t} set event_id = 'v1'", {"event_appears_once"}),
+    (EVENTS, "update {t} set event_kind = 'rumour' where event_id = 'v4'", {"kind_is_known"}),
+    (EVENTS, "update {t} set amount_cny = null where event_id = 'v3'", {"money_is_said_where_it_is_about_money"}),
+    (EVENTS, "update {t} set amount_cny = 0 where event_id = 'v1'", {"money_is_said_where_it_is_about_money"}),
+    (EVENTS, "update {t} set account_id = null where event_id = 'v1'", {"maturity_names_its_account"}),
+    (EVENTS, "update {t} set event_date = business_date - 1 where event_id = 'v2'", {"maturity_names_its_account"}),
+    (EVENTS, "update {t} set event_kind = 'large_inflow' where event_id = 'v2'", {"customer_has_one_of_a_day"}),
+    (EVENTS, "update {t} set rule_id = null", {"rule_and_policy_version_are_known"}),
+    (WARNINGS, "update {t} set customer_id = '001' where level = 'yellow'", {"customer_is_warned_of_once"}),
+    (WARNINGS, "update {t} set level = 'black' where level = 'orange'", {"level_is_known"}),
+    (WARNINGS, "update {t} set score = 0 where level = 'orange'", {"score_comes_from_indicators"}),
+    (WARNINGS, "update {t} set indicators = '' where level = 'orange'", {"score_comes_from_indicators"}),
+    (WARNINGS, "update {t} set score = 3 where level = 'red'", {"higher_levels_have_higher_scores"}),
+    (WARNINGS, "update {t} set since_date = as_of_date + 1 where level = 'red'", {"warned_since_today_at_the_latest"}),
+    (WARNINGS, "update {t} set level = 'red' where level = 'orange'", {"red_is_rare"}),
+    (WARNINGS, "update {t} set policy_version = null", {"policy_version_is_known"}),
+    (BACKTEST, "update {t} set segment_code = null", {"result_appears_once"}),
+    (BACKTEST, "insert into {t} select * from {t} where indicator_code = 'salary_stop'", {"result_appears_once"}),
+    (BACKTEST, "update {t} set level = 'black' where indicator_code = 'salary_stop'", {"level_is_known"}),
+    (BACKTEST, "update {t} set precision_rate = 1.5 where level = 'red'", {"rates_are_shares"}),
+    (BACKTEST, "update {t} set precision_rate = 0 where warned_count = 0", {"rates_are_shares"}),
+    (BACKTEST, "update {t} set recall_rate = null where level = 'red'", {"rates_are_shares"}),
+    (BACKTEST, "update {t} set churned_count = null where level = 'red'", {"counts_are_known"}),
+    (BACKTEST, "update {t} set warned_count = 5 where level = 'red'", {"higher_levels_warn_of_fewer"}),
+    (BACKTEST, "update {t} set warned_count = 5 where level = 'orange'", {"higher_levels_warn_of_fewer"}),
+    (BACKTEST, "update {t} set lead_days = -1 where level = 'red'", {"lead_is_not_negative"}),
+    (ARCHIVES, "update {t} set customer_id = '001' where customer_id = '003'", {"customer_appears_once"}),
+    (
+        ARCHIVES,
+        "update {t} set completeness_rate = 0.9 where customer_id = '001'",
+        {"completeness_agrees_with_what_is_missing"},
+    ),
+    (
+        ARCHIVES,
+        "update {t} set completeness_rate = 1.1 where customer_id = '003'",
+        {"completeness_agrees_with_what_is_missing"},
+    ),
+    (
+        ARCHIVES,
+        "update {t} set collector_role_code = null where customer_id = '003'",
+        {"somebody_collects_what_is_missing"},
+    ),
+    (
+        ARCHIVES,
+        "update {t} set completeness_rate = 0.1 where missing_fields is not null",
+        {"archives_are_mostly_complete"},
+    ),
+    (ARCHIVES, "update {t} set due_to_date = null", {"missing_data_have_a_day"}),
+    (ARCHIVES, "update {t} set due_to_date = as_of_date where customer_id = '001'", {"missing_data_have_a_day"}),
+]
