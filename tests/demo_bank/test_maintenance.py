@@ -47,6 +47,14 @@ def month() -> Month:
     return Month(bank, relations, pd.concat(contacts), pd.concat(plans))
 
 
+def test_some_customers_have_neither_number_nor_address(month: Month) -> None:
+    customers = month.bank.customers
+    has_mobile, has_address = (column.is_valid().to_numpy(False) for column in (customers.mobile, customers.address))
+    assert 0.01 < (~has_mobile & ~has_address).mean() < 0.025
+    assert 0.02 < (~has_mobile).mean() < 0.04
+    assert 0.06 < (~has_address).mean() < 0.12
+
+
 def test_a_salary_is_paid_until_the_day_from_which_it_stops(bank: DeliveredBank) -> None:
     stoppers = bank.truth("salary_stoppers")
     assert len(stoppers) > 0

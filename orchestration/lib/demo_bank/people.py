@@ -197,7 +197,8 @@ def draw_customers(seed: int, count: int, branches: Branches, start: int, horizo
     )
     mobile = numbered("100", rng.integers(0, 10**8, size), 8)
     moved_mobile = numbered("100", rng.integers(0, 10**8, size), 8)
-    mobile = pa.compute.if_else(pa.array(rng.random(size) < 0.03), None, mobile)
+    unreachable = rng.random(size)
+    mobile = pa.compute.if_else(pa.array(unreachable < 0.03), None, mobile)
     address = joined(
         coded(rng.integers(0, len(ref.PLACES), size), ref.PLACES),
         coded(rng.integers(0, len(ref.PLACES), size), ref.PLACES),
@@ -205,7 +206,8 @@ def draw_customers(seed: int, count: int, branches: Branches, start: int, horizo
         pa.array(rng.integers(1, 900, size)).cast(pa.string()),
         "号",
     )
-    address = pa.compute.if_else(pa.array(rng.random(size) < 0.08), None, address)
+    # Half of those without a number have no address either: nobody can write to them.
+    address = pa.compute.if_else(pa.array((rng.random(size) < 0.08) | (unreachable < 0.015)), None, address)
 
     customers = Customers(
         size=size,
