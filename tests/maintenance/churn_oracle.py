@@ -156,7 +156,9 @@ class Bank:
             "product_count_down": int(max(factors)) - measure["product_family_count"] if factors else None,
             "salary_stop": salary if salary is not None and salary < within else None,
             "no_contact": contact if contact is not None else self.days_since(log, day, first=True),
-            "complaint_open": sum(c in mine and r["fed_back_at"] is None for c, r in newest.items()) if newest else None,
+            "complaint_open": sum(c in mine and r["fed_back_at"] is None for c, r in newest.items())
+            if newest
+            else None,
             "activity_down": self.activity(customer_id, day),
         }
 
@@ -208,7 +210,9 @@ def number(written: Any) -> Decimal:
     return Decimal(text[:-1]) / 100 if text.endswith("%") else Decimal(text)
 
 
-def outcomes(bank: Bank, segments: dict[str, str], judged: date, known: date) -> dict[str, tuple[str | None, date | None]]:
+def outcomes(
+    bank: Bank, segments: dict[str, str], judged: date, known: date
+) -> dict[str, tuple[str | None, date | None]]:
     """Cause and day of the leaving of everybody who was in scope on ``judged``, three months later."""
     floor = Fraction(50_000)
     before = [month_end_before(judged, n) if n else judged for n in (2, 1, 0)]
@@ -218,7 +222,13 @@ def outcomes(bank: Bank, segments: dict[str, str], judged: date, known: date) ->
 
     def total(customer_id: str, ends: list[date]) -> Fraction:
         rows = bank.of("fct_month_measure", customer_id, known)
-        return Fraction(sum(r["month_balance_days_cny"] for r in rows if r["asset_set"] == "standard" and r["evaluation_date"] in ends))
+        return Fraction(
+            sum(
+                r["month_balance_days_cny"]
+                for r in rows
+                if r["asset_set"] == "standard" and r["evaluation_date"] in ends
+            )
+        )
 
     found: dict[str, tuple[str | None, date | None]] = {}
     for customer_id in segments:

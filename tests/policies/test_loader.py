@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from orchestration.lib.policies.load import SHARED_FILES
 from orchestration.lib.policies import PolicyError, load_policies
+from orchestration.lib.policies.load import SHARED_FILES
 from tests.policies.support import PRIMARY, Edit, edit, first, line_text, problems, tier
 
 FILE = f"{PRIMARY}.yml"

@@ -88,18 +88,14 @@ def _lint_indicators(policies: PolicySet, i: int, version: ChurnVersion) -> Iter
             yield _finding(policies, i, loc, "unknown", f"indicator {code!r}", mend)
         if indicator.rule_id not in quoted:
             found = f"rule {indicator.rule_id}, which is quoted nowhere"
-            yield _finding(
-                policies, i, (*loc, "rule_id"), "rule id", found, "quote it under `rules`, or correct it"
-            )
+            yield _finding(policies, i, (*loc, "rule_id"), "rule id", found, "quote it under `rules`, or correct it")
     missing = [code for code in INDICATOR_UNITS if code not in version.indicators]
     if missing:
         found = f"indicators say nothing of {', '.join(missing)}"
         yield _finding(policies, i, ("indicators",), "gap", found, "give every indicator its entry")
 
 
-def _lint_judgement(
-    policies: PolicySet, i: int, loc: Loc, judgement: Judgement, bank: Judgement
-) -> Iterator[Finding]:
+def _lint_judgement(policies: PolicySet, i: int, loc: Loc, judgement: Judgement, bank: Judgement) -> Iterator[Finding]:
     """Levels that ascend, the bank's filled in, and the ranges that are written here."""
     scores = [({**bank.levels, **judgement.levels}).get(level) for level in LEVELS]
     known = [score for score in scores if score is not None]
@@ -117,9 +113,7 @@ def _lint_judgement(
             yield from _lint_ranges(policies, i, (*loc, "ranges", code), ranges, unit)
 
 
-def _lint_ranges(
-    policies: PolicySet, i: int, loc: Loc, ranges: tuple[Range, ...], unit: Unit
-) -> Iterator[Finding]:
+def _lint_ranges(policies: PolicySet, i: int, loc: Loc, ranges: tuple[Range, ...], unit: Unit) -> Iterator[Finding]:
     values: list[Decimal] = []
     for n, each in enumerate(ranges):
         here = (*loc, n, "at_least")
@@ -163,9 +157,7 @@ def _lint_segments(policies: PolicySet, i: int, version: ChurnVersion) -> Iterat
         scheme = schemes.get(segment.scheme_code)
         if scheme is None or scheme.subject != "customer":
             mend = "name a scheme of customers in policies/"
-            yield _finding(
-                policies, i, (*loc, "scheme_code"), "unknown", f"scheme {segment.scheme_code!r}", mend
-            )
+            yield _finding(policies, i, (*loc, "scheme_code"), "unknown", f"scheme {segment.scheme_code!r}", mend)
             continue
         known = {code for each in scheme.versions for code in tier_ranks(each)} - {NONE_TIER}
         for m, tier in enumerate(segment.tier_codes):
