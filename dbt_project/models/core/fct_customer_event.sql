@@ -1,8 +1,9 @@
 {{ config(materialized='range', partition_column='business_date', is_decision=true) }}
 
-{#- What the warehouse knows of the as-of date alone (who is near a cut, month ends, who is known how) is told of on
-    that day; what it knows of every day is told of on each day that is decided. -#}
-{%- set last_month_end = date_literal(plan()['past_month_ends'][0]) %}
+{#- What the warehouse knows of the as-of date alone (who is near a cut, how to reach whom) is told
+    on that day; what it knows of every day is told on each day that is decided. -#}
+{%- set last_month_end = date_literal(plan()['past_month_ends'][0]) -%}
+{%- set late_batches = "'" ~ plan()['late_batches'] | join("', '") ~ "'" %}
 
 with days as (
     {{ live_days() }}
@@ -24,8 +25,8 @@ rules as (
     from days
     inner join {{ source('policy', 'event_rule') }} as rules
         on
-            rules.effective_from <= days.business_date
-            and rules.effective_to > days.business_date
+            days.business_date >= rules.effective_from
+            and days.business_date < rules.effective_to
 ),
 
 batch_days as (
@@ -265,7 +266,9 @@ balances as (
     inner join (
         select distinct customer_id from watched
     ) as watched_customers
-        on coalesce(successors.new_customer_id, balances.customer_id) = watched_customers.customer_id
+        on
+            watched_customers.customer_id
+            = coalesce(successors.new_customer_id, balances.customer_id)
     where
         balances.as_of_date >= {{ add_days(decided_from(), -1) }}
         and balances.as_of_date <= {{ as_of_date() }}
@@ -318,7 +321,9 @@ month_ends as (
     select
         {{ loop.index }} as month_count,
         {{ date_literal(month_end) }} as month_end_date
-    {{ 'union all' if not loop.last }}
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
     {%- endfor %}
 ),
 
@@ -396,9 +401,7 @@ told_life_events as (
     left join successors on life_events.customer_id = successors.old_customer_id
     where
         life_events.business_date >= {{ decided_from() }}
-        {%- for batch_id in plan()['late_batches'] if batch_id.startswith('crm.life_events.') %}
-        or life_events.batch_id = '{{ batch_id }}'
-        {%- endfor %}
+        or life_events.batch_id in ({{ late_batches }})
 ),
 
 life_events as (
@@ -454,15 +457,16 @@ near as (
     from {{ ref('fct_near_threshold') }}
 ),
 
+dates_before as (
+    select max(as_of_date) as as_of_date
+    from near
+    where as_of_date < {{ as_of_date() }}
+),
+
 earlier_near as (
     select near.*
     from near
-    inner join (
-        select max(as_of_date) as as_of_date
-        from near
-        where as_of_date < {{ as_of_date() }}
-    ) as last_dates
-        on near.as_of_date = last_dates.as_of_date
+    inner join dates_before on near.as_of_date = dates_before.as_of_date
 ),
 
 newly_near as (
@@ -553,7 +557,12 @@ salary_rules as (
     where event_kind = 'salary_stopped'
 ),
 
--- Pay days of the years that a policy may look back on, of customers as they are now.
+salary_bounds as (
+    select min({{ add_days('last_paid_date', '-31 * month_count') }}) as first_date
+    from salary_rules
+),
+
+-- Pay days of the months looked back on, of customers as they are now.
 pay_days as (
     select
         salaries.business_date,
@@ -562,8 +571,8 @@ pay_days as (
         + extract(month from salaries.business_date) as month_no,
         sum(salaries.salary_cny) as salary_cny
     from {{ ref('fct_salary_day') }} as salaries
+    inner join salary_bounds on salaries.business_date >= salary_bounds.first_date
     left join successors on salaries.customer_id = successors.old_customer_id
-    where salaries.business_date >= {{ add_days(decided_from(), -731) }}
     group by
         salaries.business_date,
         coalesce(successors.new_customer_id, salaries.customer_id)
@@ -600,7 +609,7 @@ salary_events as (
     inner join pay_days
         on
             last_paid.customer_id = pay_days.customer_id
-            and pay_days.business_date <= last_paid.business_date
+            and last_paid.business_date >= pay_days.business_date
             and last_paid.month_no - pay_days.month_no < last_paid.month_count
     group by
         last_paid.business_date,
@@ -624,8 +633,8 @@ occasions as (
     inner join {{ source('build', 'occasion') }} as occasions
         on
             rules.event_kind = occasions.occasion_code
-            and occasions.occasion_date
-            = {{ add_days('rules.business_date', 'rules.lead_days') }}
+            and {{ add_days('rules.business_date', 'rules.lead_days') }}
+            = occasions.occasion_date
 ),
 
 birthday_events as (

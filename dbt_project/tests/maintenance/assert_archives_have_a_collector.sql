@@ -1,5 +1,5 @@
--- Every customer in the books has an archive, his owner or the role of his queue collects it (G26), and what it says of
--- itself agrees.
+-- Every customer in the books has an archive, his owner or the role of his queue collects it (G26),
+-- and what it says of itself agrees.
 with owners as (
     select
         owners.customer_id,

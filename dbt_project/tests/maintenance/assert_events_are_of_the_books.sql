@@ -1,5 +1,5 @@
--- An event is of a customer in the books of its day and of a kind that the policy of the day knows, and says how much
--- at least the policy asks for.
+-- An event is of a customer in the books of its day and of a kind that the policy of the day knows,
+-- and is of no less money than that asks for.
 with days as (
     {{ live_days() }}
 )
@@ -18,8 +18,8 @@ left join {{ source('policy', 'event_rule') }} as rules
         events.event_kind = rules.event_kind
         and events.rule_id = rules.rule_id
         and events.policy_version = rules.policy_version
-        and rules.effective_from <= events.business_date
-        and rules.effective_to > events.business_date
+        and events.business_date >= rules.effective_from
+        and events.business_date < rules.effective_to
 where
     owners.customer_id is null
     or rules.event_kind is null

@@ -11,8 +11,8 @@ inner join days on events.business_date = days.business_date
 inner join {{ source('policy', 'event_rule') }} as rules
     on
         events.event_kind = rules.event_kind
-        and rules.effective_from <= events.business_date
-        and rules.effective_to > events.business_date
+        and events.business_date >= rules.effective_from
+        and events.business_date < rules.effective_to
 inner join {{ ref('fct_customer_event') }} as earlier
     on
         events.customer_id = earlier.customer_id
@@ -20,6 +20,6 @@ inner join {{ ref('fct_customer_event') }} as earlier
         and coalesce(events.scheme_code, '') = coalesce(earlier.scheme_code, '')
         and coalesce(events.detail_code, '') = coalesce(earlier.detail_code, '')
         and events.business_date > earlier.business_date
-        and earlier.business_date
-        > {{ add_days('events.business_date', '-rules.repeat_days') }}
+        and {{ add_days('events.business_date', '-rules.repeat_days') }}
+        < earlier.business_date
 where rules.repeat_days is not null

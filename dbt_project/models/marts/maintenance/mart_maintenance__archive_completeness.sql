@@ -82,13 +82,16 @@ customers as (
         customers.*,
         rules.policy_version,
         rules.due_days,
-        case when owners.customer_id is null then rules.unowned_role_code else owners.owner_role_code end
-            as collector_role_code,
+        case
+            when owners.customer_id is null then rules.unowned_role_code
+            else owners.owner_role_code
+        end as collector_role_code,
         owners.employee_id as collector_employee_id,
         coalesce(owners.branch_id, customers.home_branch_id) as branch_id,
         -- Nothing was due before the warehouse decided who collects it.
         greatest(
-            coalesce(entries.valid_from, customers.opened_date), {{ date_literal(plan()['seed_date']) }}
+            coalesce(entries.valid_from, customers.opened_date),
+            {{ date_literal(plan()['seed_date']) }}
         ) as held_from
     from {{ ref('dim_customer') }} as customers
     cross join rules
@@ -106,6 +109,12 @@ customers as (
 
 archives as (
     select
+        {%- for code, is_known in fields.items() %}
+        case
+            when {{ is_known }} then 0
+            else wanted.{{ code }}
+        end as {{ code }},
+        {%- endfor %}
         customers.customer_id,
         customers.collector_employee_id,
         customers.collector_role_code,
@@ -113,10 +122,7 @@ archives as (
         customers.held_from,
         customers.due_days,
         customers.policy_version,
-        wanted.field_count,
-        {%- for code, is_known in fields.items() %}
-        case when {{ is_known }} then 0 else wanted.{{ code }} end as {{ code }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        wanted.field_count
     from customers
     inner join wanted on customers.policy_version = wanted.policy_version
 ),
@@ -124,11 +130,17 @@ archives as (
 counted as (
     select
         archives.*,
-        {{ fields | join(' + ') }} as missing_count,
-        substring(
+        (
             {%- for code in fields %}
-            case {{ code }} when 1 then ',{{ code }}' else '' end{{ ' ||' if not loop.last }}
-            {%- endfor %}, 2
+            {{ code }}{{ ' +' if not loop.last }}
+            {%- endfor %}
+        ) as missing_count,
+        substring(
+            (
+                {%- for code in fields %}
+                case {{ code }} when 1 then ',{{ code }}' else '' end{{ ' ||' if not loop.last }}
+                {%- endfor %}
+            ), 2
         ) as missing_fields
     from archives
 ),
