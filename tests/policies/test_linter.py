@@ -108,7 +108,7 @@ DEFECTS: list[tuple[str, Edit, str, str, str]] = [
     (PRIMARY, lambda c: tier(c, 1)["upper"].update(value="9" * 17), "unit", "beyond all amounts", "upper:"),
     # shape
     (PRIMARY, lambda c: first(c).pop("measure"), "shape", "bands without measure", "- version: '1'"),
-    (PRIMARY, lambda c: first(c).update(tiers=[]), "shape", "bands without tiers", "tiers: []"),
+    ("six_level", lambda c: first(c).update(tiers=[]), "shape", "bands without tiers", "tiers: []"),
     (
         "rfm",
         lambda c: tier(c, 0).update(lower={"value": 1, "inclusive": True}),
@@ -242,9 +242,21 @@ DEFECTS: list[tuple[str, Edit, str, str, str]] = [
     (PRIMARY, lambda c: first(c).update(watch_from_month=7), "grace", "watch_from_month 7", "watch_from_month: 7"),
     (PRIMARY, lambda c: first(c).update(best_tier_of_months=3), "grace", "best_tier_of_months 3 and", "best_tier"),
     # names and texts
-    (PRIMARY, lambda c: tier(c, 1).update(tier_code="Lobby"), "name", "tier_code 'Lobby'", "tier_code: Lobby"),
-    (PRIMARY, lambda c: tier(c, 1).update(tier_code="none"), "name", "tier_code 'none' is taken", "tier_code: none"),
-    (PRIMARY, lambda c: tier(c, 1).update(tier_code="special_entry"), "name", "'special_entry' is taken", "tier_code"),
+    ("six_level", lambda c: tier(c, 1).update(tier_code="Two"), "name", "tier_code 'Two'", "tier_code: Two"),
+    (
+        "six_level",
+        lambda c: tier(c, 1).update(tier_code="none"),
+        "name",
+        "tier_code 'none' is taken",
+        "tier_code: none",
+    ),
+    (
+        PRIMARY,
+        lambda c: first(c)["door_tier"].update(tier_code="lobby_adopted"),
+        "name",
+        "'lobby_adopted' is taken",
+        "tier_code",
+    ),
     ("four_axes", lambda c: rename_bin(c, "top"), "unknown", "bin of axis assets 'high'", "assets:"),
     (PRIMARY, lambda c: first(c)["asset_door"].update(quote=""), "text", "quote says nothing", "quote:"),
     ("weighted_index", lambda c: bins(c, 0)[1].update(bin_code="low"), "name", "bin_code 'low' is taken", "bin_code"),

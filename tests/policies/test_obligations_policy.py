@@ -324,6 +324,11 @@ def test_a_tier_that_a_later_version_of_its_scheme_drops_is_found(directory: Pat
     assert findings(directory) == []
 
 
+def test_a_tier_whose_amounts_cannot_be_read_is_found_in_its_scheme_alone(directory: Path):
+    edit(directory, A8, lambda c: first(c)["tiers"][3]["upper"].update(value="20 years"))
+    assert {(f.file, f.kind) for f in findings(directory)} == {(f"{A8}.yml", "unit")}
+
+
 def test_a_year_that_is_stated_whole_has_no_finding_and_is_known(directory: Path):
     edit(directory, "obligations", state_year)
     assert findings(directory) == []

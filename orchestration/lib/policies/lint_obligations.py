@@ -20,7 +20,7 @@ from orchestration.lib.policies.finding import Finding
 from orchestration.lib.policies.finding import Kind as FindingKind
 from orchestration.lib.policies.lint_rules import CODE
 from orchestration.lib.policies.load import PolicySet
-from orchestration.lib.policies.model import Scheme, SchemeVersion
+from orchestration.lib.policies.model import Scheme, SchemeVersion, Tier
 from orchestration.lib.policies.obligations import (
     PERIODS,
     SUPPRESSION_REASONS,
@@ -236,12 +236,18 @@ def _lint_assets(
         if measure is None or measure.averaging_window != "month":
             continue
         for tier in scheme_version.tiers:
-            interval = tier.interval
-            is_apart = interval.lower_value("cny") > high or interval.upper_value("cny") <= low
-            if tier.tier_code in each.tiers and is_apart:
+            if tier.tier_code in each.tiers and _is_apart(tier, low, high):
                 found = f"{code}: nobody in {tier.tier_code} has assets from {low:,.2f} to {high:,.2f}"
                 mend = "correct aum_at_least and aum_at_most, or leave the tier out"
                 yield _finding(policies, i, loc, "gap", found, mend)
+
+
+def _is_apart(tier: Tier, low: Decimal, high: Decimal) -> bool:
+    """Whether a tier ends below, or begins above, the amounts; one whose own amounts cannot be read is found there."""
+    try:
+        return tier.interval.lower_value("cny") > high or tier.interval.upper_value("cny") <= low
+    except ValueError:
+        return False
 
 
 def _lint_doubles(policies: PolicySet, i: int, version: ObligationsVersion) -> Iterator[Finding]:
