@@ -174,9 +174,10 @@ MARTS = (
         "maintenance",
         "obligation",
         ("due_to_date", "customer_id", "kind", "occasion_key", "occurrence_no"),
-        # Open ones change every day; what has closed stays as it is.
-        file_partition="case when is_closed then strftime(as_of_date, 'closed=%Y-%m') else 'closed=none' end",
-        date_column="as_of_date",
+        # Open ones change every day; what has closed stays as it is, in the month in which its window ends: so it is
+        # known until then, and goes with the whole file.
+        file_partition="case when is_closed then strftime(due_to_date, 'closed=%Y-%m') else 'closed=none' end",
+        date_column="case when is_closed then due_to_date else as_of_date end",
         is_fact=False,
         is_archived=True,
     ),

@@ -397,6 +397,17 @@ def prepare(
         con.execute("commit")
 
 
+def forget_obligations(con: duckdb.DuckDBPyConnection, as_of: date) -> None:
+    """Keep the obligations that are open as they stand, and closed ones by whole months of the ends of their windows.
+
+    What was done early in a year is known until the year is over: it would be asked for again else.
+    """
+    con.execute(
+        "delete from core.fct_obligation where as_of_date < ? and not is_closed or due_to_date < ? and is_closed",
+        [as_of, (as_of - HISTORY_DAYS_KEPT * DAY).replace(day=1)],
+    )
+
+
 def apply_retention(home: Home, as_of: date, first_date: date) -> None:
     """Drop state dates that no open window needs. Run after publish: a failed build keeps every base."""
     account = ", ".join(f"date '{d}'" for d in sorted(kept_account_dates(as_of, first_date)))
@@ -430,11 +441,7 @@ def apply_retention(home: Home, as_of: date, first_date: date) -> None:
             )
         month_kept = (as_of - HISTORY_DAYS_KEPT * DAY).replace(day=1)
         con.execute("delete from core.fct_customer_event where business_date < ?", [month_kept])
-        # Of obligations the open ones are kept as they stand, closed ones by whole months: their files never change.
-        con.execute(
-            "delete from core.fct_obligation where as_of_date < ? and not is_closed or as_of_date < ?",
-            [as_of, month_kept],
-        )
+        forget_obligations(con, as_of)
         for table in (
             "fct_card_spend_day",
             "fct_contact",
