@@ -277,6 +277,7 @@ def simulate(world: World, last: date) -> dict[date, list[Obligation]]:
     days: dict[date, list[Obligation]] = {}
     standing: dict[str, Obligation] = {}
     ever: set[str] = set()
+    used: set[tuple[str, str]] = set()
     wanted_before: dict[tuple[str, ...], int] = {}
     day = world.go_live
     while day <= last:
@@ -306,7 +307,7 @@ def simulate(world: World, last: date) -> dict[date, list[Obligation]]:
         for name, each in standing.items():
             standing[name] = _judged(each, world.customers[each.customer_id], wants, day)
         for contact in sorted((c for c in world.contacts if c.arrives == day), key=lambda c: (c.day, c.contact_id)):
-            _close(world, standing, contact, day)
+            _close(world, standing, used, contact, day)
         for name, each in standing.items():
             standing[name] = replace(each, status=_status(each, day), is_closed=_is_closed(each, day))
         days[day] = list(standing.values())
@@ -429,12 +430,17 @@ def _living(world: World, customer_id: str, day: date) -> str:
     return merged[1] if merged and merged[0] <= day else customer_id
 
 
-def _close(world: World, standing: dict[str, Obligation], contact: Contact, day: date) -> None:
+def _close(
+    world: World, standing: dict[str, Obligation], used: set[tuple[str, str]], contact: Contact, day: date
+) -> None:
     """Of each kind that a contact fits it closes the obligation that is due first."""
     channel = contact.channel if contact.method is None else _SURVEY_CHANNELS[contact.method]
     customer_id = _living(world, contact.customer_id, day)
     for code, kind in KINDS.items():
         if channel not in kind.channels or contact.purpose not in kind.purposes:
+            continue
+        # A corrected delivery brings a contact again.
+        if (contact.contact_id, code) in used:
             continue
         fitting = [
             each
@@ -447,6 +453,7 @@ def _close(world: World, standing: dict[str, Obligation], contact: Contact, day:
             and max(each.due_from, each.created) <= contact.day <= each.due_to
         ]
         if fitting:
+            used.add((contact.contact_id, code))
             first = min(fitting, key=lambda o: (o.due_to, o.due_from, o.number, o.obligation_id))
             standing[first.obligation_id] = replace(first, contact_id=contact.contact_id, done_date=contact.day)
 

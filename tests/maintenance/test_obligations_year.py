@@ -389,6 +389,15 @@ def test_a_contact_closes_one_obligation_of_a_kind_and_may_close_one_of_several_
     assert statuses("contact", "2020-04") == ["done", "overdue"]
 
 
+def test_a_contact_that_is_delivered_again_closes_nothing_more(year: Seen) -> None:
+    january = year.of("DELIVERED-AGAIN", "contact", "2020-01")
+    assert [o.status for o in january] == ["done", "overdue"]
+
+
+def test_three_presents_on_one_day_answer_three_events(year: Seen) -> None:
+    assert year.fates("NEWS-UPON-NEWS", "life_event_care") == fates(done=3)
+
+
 def test_at_go_live_in_mid_period_the_rest_of_it_is_owed() -> None:
     told = Stories(date(2020, 10, 8))
     told.customer("FRONT", tiers={E6: "front_line"})

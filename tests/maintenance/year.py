@@ -6,6 +6,7 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -100,8 +101,8 @@ def _service_layers(told: Stories) -> None:
             told.contact(name, date(2020, month, 10), "call")
             if month % 2 == 0:
                 told.contact(name, date(2020, month, 20), "visit")
-            for day in (3, 9, 16, 23) if month <= 6 else ():
-                told.contact(name, date(2020, month, day), "sms", "product_news")
+            for day_of_month in (3, 9, 16, 23) if month <= 6 else ():
+                told.contact(name, date(2020, month, day_of_month), "sms", "product_news")
         # First and last day of a window, a day outside, and one greeting where two festivals fall on one day.
         for day in (date(2020, 1, 25), date(2020, 2, 5), date(2020, 5, 1), date(2020, 6, 21), date(2020, 10, 1)):
             told.contact(name, day, "sms", "festival")
@@ -245,6 +246,13 @@ def _windows(told: Stories) -> None:
     told.contact("LATE-NEWS", date(2020, 2, 29), "call", arrives=date(2020, 3, 8))
     told.contact("LATE-NEWS", date(2020, 3, 31), "call", arrives=date(2020, 4, 3))
     told.contact("LATE-NEWS", date(2020, 4, 2), "call")
+    told.customer("DELIVERED-AGAIN", tiers={E6: "front_line"})
+    told.contact("DELIVERED-AGAIN", date(2020, 1, 15), "call")
+    told.world.contacts.append(replace(told.world.contacts[-1], arrives=date(2020, 1, 20)))
+    told.customer("NEWS-UPON-NEWS", tiers={A9: "wealth_manager"})
+    for day in (date(2020, 10, 1), date(2020, 10, 2), date(2020, 10, 3)):
+        told.life_event("NEWS-UPON-NEWS", day)
+        told.contact("NEWS-UPON-NEWS", date(2020, 10, 3), "gift", "life_event")
     told.customer("ALL-KINDS", tiers={E6: "front_line", A1: "diamond", A9: "wealth_manager"})
     told.contact("ALL-KINDS", date(2020, 1, 15), "visit", "routine")
     told.contact("ALL-KINDS", date(2020, 2, 1), "call")
