@@ -540,7 +540,7 @@ contacts as (
     where used.contact_id is null
 ),
 
-waiting as (
+waiting_1 as (
     select
         judged.obligation_id,
         judged.customer_id,
@@ -555,29 +555,36 @@ waiting as (
     where judged.suppressed_reason_code is null
 ),
 
-{{ match_contacts('first_matches', 'waiting', 'contacts') }},
+unused_1 as (
+    select * from contacts
+),
 
-unmatched_obligations as (
+-- As many rounds as windows of one kind may overlap: what one leaves over the next one matches.
+{% for round in range(1, 4) -%}
+{{ match_contacts('matches_' ~ round, 'waiting_' ~ round, 'unused_' ~ round) }},
+
+{% if not loop.last -%}
+waiting_{{ round + 1 }} as (
     select waiting.*
-    from waiting
-    left join first_matches on waiting.obligation_id = first_matches.obligation_id
-    where first_matches.obligation_id is null
+    from waiting_{{ round }} as waiting
+    left join matches_{{ round }} as matches on waiting.obligation_id = matches.obligation_id
+    where matches.obligation_id is null
 ),
 
-unused_contacts as (
-    select contacts.*
-    from contacts
-    left join first_matches
-        on contacts.contact_id = first_matches.contact_id and contacts.kind = first_matches.kind
-    where first_matches.contact_id is null
+unused_{{ round + 1 }} as (
+    select unused.*
+    from unused_{{ round }} as unused
+    left join matches_{{ round }} as matches
+        on unused.contact_id = matches.contact_id and unused.kind = matches.kind
+    where matches.contact_id is null
 ),
 
-{{ match_contacts('second_matches', 'unmatched_obligations', 'unused_contacts') }},
-
+{% endif -%}
+{% endfor -%}
 matches as (
-    select * from first_matches
-    union all
-    select * from second_matches
+    {%- for round in range(1, 4) %}
+    select * from matches_{{ round }}{{ ' union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 final as (
