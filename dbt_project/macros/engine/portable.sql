@@ -81,7 +81,9 @@
 {#- Share of whole numbers that are not negative, exact to 8 decimals, half up; NULL when the whole is 0. -#}
 {% macro rate(part, whole) -%}
     cast(
-        {{ floor_divide('(2 * ' ~ part ~ ' * 100000000 + ' ~ whole ~ ')', 'nullif(2 * ' ~ whole ~ ', 0)') }}
+        {{ floor_divide(
+            '(cast(' ~ part ~ ' as decimal(28, 0)) * 200000000 + ' ~ whole ~ ')', 'nullif(2 * ' ~ whole ~ ', 0)'
+        ) }}
         * cast(0.00000001 as decimal(9, 8)) as decimal(18, 8)
     )
 {%- endmacro %}

@@ -62,7 +62,7 @@ successors as (
     where measure_date = {{ as_of_date() }}
 ),
 
--- Deposits and the like have no level of risk: they suit everyone.
+-- Deposits and the like have no level of risk: they suit everyone. What is sold no more has no grade and is still held.
 products as (
     select
         products.product_code,
@@ -72,7 +72,6 @@ products as (
         coalesce(products.risk_level, '') as risk_level
     from {{ ref('dim_product') }} as products
     inner join families on products.product_family = families.product_family
-    where products.product_grade is not null
 ),
 
 -- The least risky product of each grade of a family stands for it.
@@ -93,6 +92,7 @@ grades as (
                 partition by product_family, product_grade order by risk_level, product_code
             ) as grade_place
         from products
+        where product_grade is not null
     ) as ranked
     where grade_place = 1
 ),
@@ -231,15 +231,15 @@ maturing as (
     where maturities.maturity_date <= {{ add_days(as_of_date(), 'policies.maturity_days') }}
 ),
 
-repeat_offers as (
+falling_due as (
     select
         coalesce(successors.new_customer_id, balances.customer_id) as customer_id,
         products.product_family,
-        min(maturing.maturity_date) as maturity_date,
-        min_by(products.product_code, maturing.maturity_date) as product_code,
-        min_by(products.product_name, maturing.maturity_date) as product_name,
-        min_by(products.product_grade, maturing.maturity_date) as product_grade,
-        min_by(products.risk_level, maturing.maturity_date) as risk_level
+        maturing.maturity_date,
+        products.product_code,
+        products.product_name,
+        products.product_grade,
+        products.risk_level
     from maturing
     inner join {{ ref('fct_account_balance') }} as balances
         on
@@ -249,9 +249,21 @@ repeat_offers as (
             and balances.value_cny > 0
     inner join products on balances.product_code = products.product_code
     left join successors on balances.customer_id = successors.old_customer_id
-    group by
-        coalesce(successors.new_customer_id, balances.customer_id),
-        products.product_family
+    where products.product_grade is not null
+),
+
+-- Of a family what matures first.
+repeat_offers as (
+    select *
+    from (
+        select
+            *,
+            row_number() over (
+                partition by customer_id, product_family order by maturity_date, product_code
+            ) as place
+        from falling_due
+    ) as ranked
+    where place = 1
 ),
 
 up_offers as (
