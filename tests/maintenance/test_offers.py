@@ -1,4 +1,4 @@
-"""Offers: what the model makes of an invented bank and of the small bank is what a second reading in plain Python makes."""
+"""Offers of an invented bank and of the small bank are those of a second reading in plain Python."""
 
 from __future__ import annotations
 
