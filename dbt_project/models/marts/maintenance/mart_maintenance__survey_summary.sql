@@ -14,7 +14,13 @@ with final as (
         score_change,
         manager_score_avg,
         manager_score_change,
-        complaint_count
+        complaint_count,
+        sampled_count,
+        sampled_done_count,
+        reached_rate,
+        received_complaint_count,
+        answered_complaint_count,
+        answered_in_time_count
     from {{ ref('fct_survey_month') }}
 )
 
