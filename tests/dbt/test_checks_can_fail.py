@@ -72,6 +72,15 @@ A_MAINTENANCE = first(GRANTS, "purpose = 'maintenance'")
 A_QUEUE_GRANT = first(GRANTS, "purpose = 'queue'")
 OBLIGATIONS = "core.fct_obligation"
 A_DUE_ONE = first(OBLIGATIONS, f"status = 'due' and as_of_date = {TODAY}")
+OFFERS = "core.fct_product_offer"
+A_NEW_FAMILY = first(OFFERS, "offer_kind = 'cross_sell'")
+A_HIGHER_GRADE = first(OFFERS, "offer_kind = 'up_sell'")
+AN_UNSUITABLE_OFFER = first(OFFERS, "not is_suitable")
+OFFERED = f"(select customer_id from {OFFERS} where {A_NEW_FAMILY})"
+CONSENTS = "raw.crm__consents"
+SUMMARIES = "core.fct_survey_month"
+A_BRANCH_SUMMARY = first(SUMMARIES, "subject_kind = 'branch'")
+AN_EMPLOYEE_SUMMARY = first(SUMMARIES, "subject_kind = 'employee'")
 EVENTS = "core.fct_customer_event"
 ARCHIVES = "maintenance.archive_completeness"
 A_MAINTAINED_ARCHIVE = first(ARCHIVES, "collector_employee_id is not null")
@@ -79,6 +88,33 @@ AN_INCOMPLETE_ONE = first(ARCHIVES, "missing_count > 0")
 PRIMARY_CHANGE = f"scheme_code = '{PRIMARY}' and valid_from = {MORROW}"
 # Singular test -> SQL defects, each of which it has to find. Key tests are damaged by their own columns below.
 DEFECTS: dict[str, list[str]] = {
+    "assert_offers_may_be_made": [
+        f"update {OFFERS} set customer_id = 'x' where {A_NEW_FAMILY}",
+        rewritten(CONSENTS, f"select * replace (allowed and customer_id != {OFFERED} as allowed) from kept"),
+        rewritten(CONSENTS, f"select * replace ({TODAY} + 1 as since) from kept"),
+        f"delete from {ENTRIES} where customer_id = {OFFERED}",
+        (
+            "insert into intermediate.int_maintenance__suppressed_day "
+            f"select {TODAY}, customer_id, 'risk_veto' from {OFFERS} where {A_NEW_FAMILY}"
+        ),
+        f"update {OFFERS} set offer_kind = 'cross_sell' where {A_HIGHER_GRADE}",
+        f"update {OFFERS} set offer_rank = 21 where {A_NEW_FAMILY}",
+        f"update {OFFERS} set is_suitable = true where {AN_UNSUITABLE_OFFER}",
+        f"update {OFFERS} set is_suitable = true, unsuitable_reason_code = null where {AN_UNSUITABLE_OFFER}",
+        (
+            f"update core.dim_customer set birth_date = {TODAY} - 30000, risk_appetite = 'c5' "
+            f"where customer_id = {OFFERED}; update {OFFERS} set risk_level = 'r3', is_suitable = true, "
+            f"unsuitable_reason_code = null where {A_NEW_FAMILY}"
+        ),
+    ],
+    "assert_survey_summaries_add_up": [
+        *(
+            f"update {SUMMARIES} set {name} = {name} + 1 where {A_BRANCH_SUMMARY}"
+            for name in ("survey_count", "complaint_count", "sampled_count", "received_complaint_count")
+        ),
+        f"delete from {SUMMARIES} where subject_kind = 'bank'",
+        f"update {SUMMARIES} set survey_count = 10000 where {AN_EMPLOYEE_SUMMARY}",
+    ],
     "assert_obligations_have_one_fate": [
         f"update {OBLIGATIONS} set {change} where {A_DUE_ONE}"
         for change in (

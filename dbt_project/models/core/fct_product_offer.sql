@@ -62,7 +62,8 @@ successors as (
     where measure_date = {{ as_of_date() }}
 ),
 
--- Deposits and the like have no level of risk: they suit everyone. What is sold no more has no grade and is still held.
+-- Deposits and the like have no level of risk: they suit everyone. What is sold no more has no
+-- grade and is still held.
 products as (
     select
         products.product_code,
@@ -395,10 +396,10 @@ ranked as (
         row_number() over (
             partition by customer_id
             order by
-                case when unsuitable_reason_code is null then 0 else 1 end,
-                preference,
+                case when unsuitable_reason_code is null then 0 else 1 end asc,
+                preference asc,
                 coalesce(lift, 0) desc,
-                product_family
+                product_family asc
         ) as offer_rank
     from judged
     where family_place = 1

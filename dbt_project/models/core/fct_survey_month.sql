@@ -31,14 +31,14 @@ surveys as (
 subjects as (
     select
         'employee' as subject_kind,
-        employee_id as subject_id,
+        surveys.employee_id as subject_id,
         surveys.*
     from surveys
-    where employee_id is not null
+    where surveys.employee_id is not null
     union all
     select
         'branch' as subject_kind,
-        branch_id as subject_id,
+        surveys.branch_id as subject_id,
         surveys.*
     from surveys
     union all
@@ -91,7 +91,7 @@ sampled as (
         and last_day(obligations.due_to_date) <= last_day({{ as_of_date() }})
 ),
 
--- Complaints of months of which the calendar knows every day: older ones that are answered are gone.
+-- Complaints of months that the calendar knows whole: of older ones the answered are gone.
 calendar as (
     select min(business_date) as first_date
     from {{ source('build', 'working_day') }}
@@ -188,7 +188,8 @@ final as (
         cast(coalesce(months.complaint_count, 0) as bigint) as complaint_count,
         coalesce(service_months.sampled_count, 0) as sampled_count,
         coalesce(service_months.sampled_done_count, 0) as sampled_done_count,
-        {{ rate('service_months.sampled_done_count', 'service_months.sampled_count') }} as reached_rate,
+        {{ rate('service_months.sampled_done_count', 'service_months.sampled_count') }}
+            as reached_rate,
         coalesce(service_months.received_complaint_count, 0) as received_complaint_count,
         coalesce(service_months.answered_complaint_count, 0) as answered_complaint_count,
         coalesce(service_months.answered_in_time_count, 0) as answered_in_time_count
