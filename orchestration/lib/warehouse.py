@@ -336,6 +336,9 @@ _DECISIONS = {
         "branch_id, role_code, initial_employee_id, initial_lost_date, initial_lost_reason_code, policy_version "
         "from published.crm.assignment_change"
     ),
+    "fct_action": "select * exclude (as_of_date) from published.maintenance.action_list",
+    "fct_action_branch_day": "select * exclude (as_of_date) from published.maintenance.action_supervision",
+    "fct_cadence_month": "select * from published.maintenance.cadence_compliance",
     "fct_customer_event": (
         "select event_id, business_date, customer_id, event_kind, amount_cny, account_id, event_date, detail_code, "
         "scheme_code, rule_id, policy_version from published.maintenance.event"
@@ -442,6 +445,10 @@ def apply_retention(home: Home, as_of: date, first_date: date) -> None:
         month_kept = (as_of - HISTORY_DAYS_KEPT * DAY).replace(day=1)
         con.execute("delete from core.fct_customer_event where business_date < ?", [month_kept])
         forget_obligations(con, as_of)
+        for table in ("fct_action", "fct_action_branch_day"):
+            con.execute(f"delete from core.{table} where business_date <= ?", [as_of - ACTION_DAYS_KEPT * DAY])
+        # Months that are counted no more stay.
+        con.execute("delete from core.fct_cadence_month where as_of_date < ? and not is_final", [as_of])
         for table in (
             "fct_card_spend_day",
             "fct_contact",
