@@ -7,7 +7,7 @@
 {%- endmacro %}
 
 {#- An amount as Chinese sentences say it, without its sign: whole yuan, from 1万元 on whole 万. -#}
-{% macro amount_zh(amount) -%}
+{% macro rounded_amount_zh(amount) -%}
     case
         when abs({{ amount }}) >= 10000
             then cast({{ floor_divide('floor(abs(' ~ amount ~ '))', 10000) }} as {{ dbt.type_string() }}) || '万元'

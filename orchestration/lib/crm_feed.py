@@ -33,7 +33,7 @@ def write_feeds(marts: Path, out: Path, *, after: date | None, through: date) ->
     assignment and exception queue: of ``through``, the business date that ``marts`` (marts.duckdb) describes.
     """
     with duckdb.connect(str(marts), read_only=True) as con:
-        live_from = _first_change_date(con)
+        live_from = first_change_date(con)
         if live_from is None or through < live_from:
             return []
         first = max(live_from, min(after + DAY, through) if after else live_from)
@@ -51,7 +51,7 @@ def replay_changes(home: Home, out: Path, first: date, through: date | None = No
     as_of_date = date.fromisoformat(json.loads(manifest.read_text(encoding="utf-8"))["as_of_date"])
     last = through or as_of_date
     with duckdb.connect(str(home.current / "marts.duckdb"), read_only=True) as con:
-        live_from = _first_change_date(con)
+        live_from = first_change_date(con)
         if live_from is None:
             raise FeedError(f"{home.root}: books have not gone live as of {as_of_date}; there are no changes to replay")
         if not live_from <= first <= last <= as_of_date:
@@ -62,7 +62,8 @@ def replay_changes(home: Home, out: Path, first: date, through: date | None = No
         return _write_changes(con, out, first, last)
 
 
-def _first_change_date(con: duckdb.DuckDBPyConnection) -> date | None:
+def first_change_date(con: duckdb.DuckDBPyConnection) -> date | None:
+    """The first day on which somebody was given a customer; None before books go live."""
     row = con.execute(f"select min(business_date) from {CHANGES}").fetchone()
     return row[0] if row else None
 

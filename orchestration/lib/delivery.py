@@ -13,10 +13,13 @@ import json
 import os
 import re
 import zipfile
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 import duckdb
 import pyarrow as pa
@@ -61,13 +64,16 @@ def write_delivery(
     sequence_no: int = 1,
     file_format: FileFormat = "csv",
     key_hash: bool = True,
+    folder: Path | None = None,
+    split_by: str | None = None,
 ) -> Path:
-    """Write one delivery of ``feed`` and return its folder.
+    """Write one delivery of ``feed`` and return its folder: ``folder`` if given, else its place below ``landing_root``.
 
     ``data`` holds the contract's columns by name (optional ones may be left out: they are written
     empty). Money, quantities and rates must be Arrow decimals or integers, never floats. A delta
     (mode ``delta``) takes a boolean column ``is_deleted``, false when left out. ``mode`` defaults
-    to the contract's first. A delivery that lies there already is replaced whole.
+    to the contract's first. A delivery that lies there already is replaced whole. ``split_by``: a required text column;
+    each of its values has a file of its own, in the rows' order.
 
     Raises DeliveryError when columns, types, required values or the mode break the contract.
     """
@@ -78,7 +84,7 @@ def write_delivery(
             " deliver in a mode of the contract"
         )
     table = _conform(feed, data, with_deleted=mode == "delta")
-    folder = landing_root / feed.system / feed.entity / business_date.isoformat()
+    folder = folder or landing_root / feed.system / feed.entity / business_date.isoformat()
     if sequence_no > 1:
         folder /= str(sequence_no)
     folder.mkdir(parents=True, exist_ok=True)
@@ -86,8 +92,11 @@ def write_delivery(
     manifest_path.unlink(missing_ok=True)
 
     produced_at = datetime.combine(business_date + timedelta(days=1), time(2), SOURCE_ZONE)
-    name = f"{feed.entity}.{file_format}"
-    digest = _write_file(folder / name, feed, table, file_format, produced_at)
+    files: list[dict[str, object]] = []
+    for stem, part in _parts(feed, table, split_by):
+        name = f"{stem}.{file_format}"
+        digest = _write_file(folder / name, feed, part, file_format, produced_at)
+        files.append({"name": name, "row_count": part.num_rows, "sha256": digest})
     manifest: dict[str, object] = {
         "system": feed.system,
         "entity": feed.entity,
@@ -96,7 +105,7 @@ def write_delivery(
         "mode": mode,
         "schema_version": feed.version,
         "row_count": table.num_rows,
-        "files": [{"name": name, "row_count": table.num_rows, "sha256": digest}],
+        "files": files,
         "control_totals": control_totals(feed, table),
     }
     if key_hash:
@@ -106,6 +115,20 @@ def write_delivery(
     temporary.write_text(json.dumps(manifest, ensure_ascii=False, indent=1) + "\n", "utf-8")
     os.replace(temporary, manifest_path)
     return folder
+
+
+def _parts(feed: Feed, table: pa.Table, split_by: str | None) -> Iterator[tuple[str, pa.Table]]:
+    """Name without ending, and rows, of each file. Any text is a column's value: what no file name may hold is quoted."""
+    if split_by is None:
+        yield feed.entity, table
+        return
+    # A stable sort: rows of a value keep their order.
+    table = table.take(pc.sort_indices(table, sort_keys=[(split_by, "ascending")])).combine_chunks()
+    start = 0
+    for value, rows in groupby(table.column(split_by).to_pylist()):
+        length = sum(1 for _ in rows)
+        yield f"{feed.entity}.{quote(value, safe='')}", table.slice(start, length)
+        start += length
 
 
 def control_totals(feed: Feed, table: pa.Table) -> dict[str, dict[str, str]]:

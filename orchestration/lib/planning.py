@@ -31,6 +31,8 @@ FLOW_DAYS = 30
 YEAR_DAYS_KEPT = 366
 # What was owed, what happened and what was told: whole months of it that are in the warehouse. Older ones are files.
 HISTORY_DAYS_KEPT = 92
+# Action lists and what they had no room for.
+ACTION_DAYS_KEPT = 31
 # Month ends of which the measures of every customer are kept: what a policy draft is compared over.
 MEASURE_MONTHS_KEPT = 13
 # One dbt call takes at most this many account-days: 20 million took 1.9 GB at the widest model (leg day).

@@ -20,6 +20,7 @@ import duckdb
 import pyarrow as pa
 
 from orchestration.lib import fault
+from orchestration.lib.action_feed import write_action_lists
 from orchestration.lib.audit import Verdict, version_below
 from orchestration.lib.build_record import BuildRecord
 from orchestration.lib.confidentiality import mart_classes
@@ -269,6 +270,7 @@ def publish(home: Home, build_id: str) -> int:
     folder.mkdir()
     _export(home, record, verdict, folder, quality_tables(home, record, verdict, [*log, entry]))
     write_feeds(folder / "marts.duckdb", folder / "feeds", after=record.published_as_of, through=record.as_of_date)
+    write_action_lists(folder / "marts.duckdb", folder / "feeds", record.as_of_date)
     (folder / "verdict.json").write_text(verdict.to_json(), encoding="utf-8")
     manifest = {
         **entry,

@@ -24,6 +24,7 @@ from orchestration.lib.contracts import Feed
 from orchestration.lib.home import Home
 from orchestration.lib.planning import (
     DAY,
+    ACTION_DAYS_KEPT,
     HISTORY_DAYS_KEPT,
     YEAR_DAYS_KEPT,
     BuildPlan,

@@ -96,7 +96,7 @@ final as (
         listed.source_id,
         listed.rule_id,
         {%- set said = [
-            ('amount', amount_zh('listed.amount_cny')),
+            ('amount', rounded_amount_zh('listed.amount_cny')),
             ('channel', "coalesce(channels.label_zh, '')"),
             ('count', 'cast(listed.item_count as ' ~ dbt.type_string() ~ ')'),
             ('date', date_zh('coalesce(listed.start_date, listed.due_to_date)')),
