@@ -27,6 +27,8 @@ feed_app = typer.Typer(no_args_is_help=True, help="Files for other systems.")
 app.add_typer(feed_app, name="feed")
 books_app = typer.Typer(no_args_is_help=True, help="Books: who maintains whom.")
 app.add_typer(books_app, name="books")
+churn_app = typer.Typer(no_args_is_help=True, help="Churn: who is about to leave.")
+app.add_typer(churn_app, name="churn")
 
 HomeOption = Annotated[
     Path | None,
@@ -290,6 +292,35 @@ def books_show(
     for row in rows:
         table.add_row(*row)
     console.print(table)
+
+
+@churn_app.command("calibrate")
+def churn_calibrate(
+    home: HomeOption = None,
+    target_precision: Annotated[
+        float, typer.Option(min=0.01, max=1, help="Share of the customers warned of in red who are to leave.")
+    ] = 0.5,
+    out: Annotated[Path | None, typer.Option(help="Write the proposed churn.yml to this file.")] = None,
+) -> None:
+    """Propose ranges and points from the deployment's history, as a diff of churn.yml. No policy is changed."""
+    from orchestration.lib.churn.calibrate import calibrate
+    from orchestration.lib.churn.history import CalibrationFailed, read_history
+    from orchestration.lib.churn.proposal import FILE, policy_diff, proposed_text
+    from orchestration.lib.policies.load import policies_dir
+
+    path = policies_dir() / FILE
+    try:
+        history = read_history(Home.resolve(home))
+        proposed = proposed_text(path, calibrate(history, target_precision), history.as_of_date)
+    except CalibrationFailed as error:
+        raise _fail(str(error)) from error
+    if out and out.resolve() == path.resolve():
+        raise _fail(
+            f"{out}: is the policy in force; write the proposal elsewhere, have it approved, then copy it"
+        )
+    typer.echo(policy_diff(path, proposed), nl=False)
+    if out:
+        out.write_text(proposed, encoding="utf-8")
 
 
 @app.command()

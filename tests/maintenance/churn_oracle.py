@@ -210,9 +210,10 @@ def number(written: Any) -> Decimal:
     return Decimal(text[:-1]) / 100 if text.endswith("%") else Decimal(text)
 
 
-def outcomes(
-    bank: Bank, segments: dict[str, str], judged: date, known: date
-) -> dict[str, tuple[str | None, date | None]]:
+Outcome = tuple[str | None, date | None]
+
+
+def outcomes(bank: Bank, segments: dict[str, str], judged: date, known: date) -> dict[str, Outcome]:
     """Cause and day of the leaving of everybody who was in scope on ``judged``, three months later."""
     floor = Fraction(50_000)
     before = [month_end_before(judged, n) if n else judged for n in (2, 1, 0)]
@@ -221,16 +222,10 @@ def outcomes(
     people = {r["customer_id"]: r for r in bank.rows["dim_customer"]}
 
     def total(customer_id: str, ends: list[date]) -> Fraction:
-        rows = bank.of("fct_month_measure", customer_id, known)
-        return Fraction(
-            sum(
-                r["month_balance_days_cny"]
-                for r in rows
-                if r["asset_set"] == "standard" and r["evaluation_date"] in ends
-            )
-        )
+        rows = [r for r in bank.of("fct_month_measure", customer_id, known) if r["asset_set"] == "standard"]
+        return Fraction(sum(r["month_balance_days_cny"] for r in rows if r["evaluation_date"] in ends))
 
-    found: dict[str, tuple[str | None, date | None]] = {}
+    found: dict[str, Outcome] = {}
     for customer_id in segments:
         person = people.get(customer_id)
         if customer_id in merged or (person and person["deceased_date"] and person["deceased_date"] <= known):
@@ -261,7 +256,7 @@ def backtest(
     bank: Bank,
     segments: dict[str, str],
     values: dict[str, dict[str, Decimal | int | None]],
-    left: dict[str, tuple[str | None, date | None]],
+    left: dict[str, Outcome],
     judged: date,
 ) -> dict[tuple[str, str, str], tuple[Any, ...]]:
     """(segment, indicator, level) -> population, warned, churned, hits, precision, recall, lift, lead days."""

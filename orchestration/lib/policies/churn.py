@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from orchestration.lib.policies.model import DatedVersion, Strict
 from orchestration.lib.policies.units import Days, Money, Months, Rate, parse_count, parse_rate
@@ -80,8 +80,8 @@ class Range(Strict):
 class Judgement(Strict):
     """Score of each level, lowest first, and ranges of each indicator; in a segment those of the bank fill in."""
 
-    levels: dict[Level, int] = {}
-    ranges: dict[str, tuple[Range, ...]] = {}
+    levels: dict[Level, int] = Field(default_factory=dict)
+    ranges: dict[str, tuple[Range, ...]] = Field(default_factory=dict)
 
 
 class Segment(Judgement):

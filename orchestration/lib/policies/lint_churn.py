@@ -1,4 +1,4 @@
-"""Lint of policies/churn.yml: indicators that the models measure, ranges that ascend, levels, segments, quoted rules."""
+"""Lint of policies/churn.yml: known indicators, ranges that ascend, levels, segments, quoted rules."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Churn: ranges and points proposed from what happened to customers after they were warned of, or not."""
