@@ -5,7 +5,7 @@ with live_days as (
     {{ live_days() }}
 ),
 
-today as (
+decided_day as (
     select business_date
     from live_days
     where business_date = {{ as_of_date() }}
@@ -19,7 +19,7 @@ indicators as (
         indicators.{{ code }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ ref('fct_churn_indicator') }} as indicators
-    inner join today on indicators.as_of_date = today.business_date
+    inner join decided_day on indicators.as_of_date = decided_day.business_date
 ),
 
 ranges as (
