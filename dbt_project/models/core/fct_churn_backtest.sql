@@ -51,10 +51,10 @@ levels as (
 indicators as (
     select
         outcomes.customer_id,
-        outcomes.segment_code,
         {%- for code in churn_indicator_codes() %}
-        indicators.{{ code }}{{ ',' if not loop.last }}
+        indicators.{{ code }},
         {%- endfor %}
+        outcomes.segment_code
     from outcomes
     inner join {{ ref('fct_churn_indicator') }} as indicators
         on
@@ -190,7 +190,8 @@ final as (
         cast(hit_count as bigint) as hit_count,
         {{ share_of_whole('hit_count', 'warned_count') }} as precision_rate,
         {{ share_of_whole('hit_count', 'churned_count') }} as recall_rate,
-        {{ share_of_whole('hit_count * population_count', 'warned_count * churned_count') }} as lift,
+        {{ share_of_whole('hit_count * population_count', 'warned_count * churned_count') }}
+            as lift,
         {{ divide_half_up('cast(lead_day_count as decimal(18, 2))', 'hit_count') }} as lead_days,
         policy_version
     from filled

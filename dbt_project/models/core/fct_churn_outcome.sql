@@ -16,7 +16,8 @@ month_ends as (
     select
         {{ loop.index0 }} as place,
         {{ date_literal(month_end) }} as month_end_date,
-        {{ days_between(date_literal(month_ends[loop.index]), date_literal(month_end)) }} as day_count
+        {{ days_between(date_literal(month_ends[loop.index]), date_literal(month_end)) }}
+            as day_count
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
@@ -139,7 +140,8 @@ limits as (
         averages.*,
         case when averages.before_avg_cny >= rules.floor_cny then rules.floor_cny end as floor_cny,
         cast(
-            cast(averages.before_avg_cny as decimal(19, 2)) * cast(rules.kept_share as decimal(18, 8))
+            cast(averages.before_avg_cny as decimal(19, 2))
+            * cast(rules.kept_share as decimal(18, 8))
             as decimal(38, 10)
         ) as kept_cny
     from averages
@@ -159,7 +161,7 @@ judged as (
     from limits
 ),
 
--- The day on which a churner's money was gone: of his closing, or the end of the first month that was too low.
+-- The end of the first month that was too low.
 low_months as (
     select
         judged.customer_id,

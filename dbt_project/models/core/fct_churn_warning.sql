@@ -14,10 +14,10 @@ decided_day as (
 indicators as (
     select
         indicators.customer_id,
-        indicators.segment_code,
         {%- for code in churn_indicator_codes() %}
-        indicators.{{ code }}{{ ',' if not loop.last }}
+        indicators.{{ code }},
         {%- endfor %}
+        indicators.segment_code
     from {{ ref('fct_churn_indicator') }} as indicators
     inner join decided_day on indicators.as_of_date = decided_day.business_date
 ),
