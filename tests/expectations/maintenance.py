@@ -9,6 +9,9 @@ EVENTS = "marts.maintenance__event"
 WARNINGS = "marts.maintenance__churn_warning"
 BACKTEST = "marts.maintenance__churn_backtest"
 ARCHIVES = "marts.maintenance__archive_completeness"
+OFFERS = "marts.maintenance__product_offer"
+COMPLAINTS = "marts.maintenance__complaint"
+SURVEYS = "marts.maintenance__survey_summary"
 
 
 def tables(as_of: date) -> str:
@@ -81,6 +84,38 @@ insert into maintenance.archive_completeness values
     ('003', '{as_of}', 'address,mobile', 0.8, null, 'teller', '2026-11-30');
 insert into maintenance.archive_completeness
 select 'x' || range, '{as_of}', 'address', 0.9, 'e1', 'wealth_manager', '2026-11-30' from range(98);
+
+create table maintenance.product_offer (
+    customer_id varchar, product_family varchar, as_of_date date, offer_kind varchar, offer_rank bigint,
+    support decimal(9,4), confidence decimal(9,4), lift decimal(9,4), reason_zh varchar, is_suitable boolean,
+    unsuitable_reason_code varchar, rule_id varchar, policy_version varchar
+);
+insert into maintenance.product_offer values
+    ('001', 'deposit', '{as_of}', 'repeat_sell', 1, null, null, null, '到期', true, null, 'D1-09', 'offers@1'),
+    ('001', 'bond', '{as_of}', 'cross_sell', 2, 0.02, 0.3, 1.5, '同类客户', true, null, 'D1-09', 'offers@1'),
+    ('001', 'fund', '{as_of}', 'up_sell', 3, null, null, null, '升级', false, 'risk_level', 'D1-09', 'offers@1');
+
+create table maintenance.complaint (
+    complaint_id varchar, as_of_date date, severity varchar, received_date date, accepted_date date,
+    resolved_date date, fed_back_date date, next_step_code varchar, due_date date, is_overdue boolean,
+    handler_employee_id varchar
+);
+insert into maintenance.complaint values
+    ('q1', '{as_of}', 'low', '2026-10-09', '2026-10-10', '2026-10-15', '2026-10-15', null, null, false, 'e1'),
+    ('q2', '{as_of}', 'high', '2026-10-29', '2026-10-29', null, null, 'resolved', '2026-11-03', false, 'e1'),
+    ('q3', '{as_of}', 'medium', '2026-10-01', null, null, null, 'accepted', '2026-10-08', true, 'e1');
+insert into maintenance.complaint
+select 'x' || range, '{as_of}', 'low', '{as_of}', '{as_of}', null, null, 'resolved', '2026-11-11', false, 'e2'
+from range(18);
+
+create table maintenance.survey_summary (
+    month_end_date date, subject_kind varchar, subject_id varchar, as_of_date date, survey_count bigint,
+    phone_count bigint, visit_count bigint, online_count bigint, score_avg decimal(18,2),
+    manager_score_avg decimal(18,2), complaint_count bigint
+);
+insert into maintenance.survey_summary values
+    ('2026-10-31', 'bank', 'bank', '{as_of}', 5, 2, 2, 1, 4.2, 4, 1),
+    ('2026-10-31', 'employee', 'e1', '{as_of}', 5, 2, 2, 1, 1, null, 1);
 """
 
 
@@ -163,4 +198,47 @@ DEFECTS: list[tuple[str, str, set[str]]] = [
     ),
     (ARCHIVES, "update {t} set due_to_date = null", {"missing_data_have_a_day"}),
     (ARCHIVES, "update {t} set due_to_date = as_of_date where customer_id = '001'", {"missing_data_have_a_day"}),
+    (OFFERS, "insert into {t} select * from {t} where offer_rank = 1", {"offer_appears_once"}),
+    (OFFERS, "update {t} set product_family = null where offer_rank = 1", {"offer_appears_once"}),
+    (OFFERS, "update {t} set offer_kind = 'hard_sell' where offer_rank = 1", {"kind_is_known"}),
+    (OFFERS, "update {t} set lift = 1", {"cross_sell_is_held_together_oftener_than_by_chance"}),
+    (OFFERS, "update {t} set support = 2", {"cross_sell_is_held_together_oftener_than_by_chance"}),
+    (OFFERS, "update {t} set confidence = null", {"cross_sell_is_held_together_oftener_than_by_chance"}),
+    (OFFERS, "update {t} set unsuitable_reason_code = null", {"unsuitable_says_why"}),
+    (OFFERS, "update {t} set unsuitable_reason_code = 'senior_duty' where offer_rank = 1", {"unsuitable_says_why"}),
+    (OFFERS, "update {t} set offer_rank = 0 where offer_rank = 3", {"suitable_comes_first"}),
+    (OFFERS, "update {t} set reason_zh = ''", {"reason_is_said"}),
+    (OFFERS, "update {t} set policy_version = null", {"reason_is_said"}),
+    (COMPLAINTS, "update {t} set complaint_id = 'q2' where complaint_id = 'q3'", {"complaint_appears_once"}),
+    (COMPLAINTS, "update {t} set severity = 'mild' where complaint_id = 'q3'", {"severity_is_known"}),
+    (
+        COMPLAINTS,
+        "update {t} set resolved_date = accepted_date - 1 where complaint_id = 'q1'",
+        {"steps_follow_on_one_another"},
+    ),
+    (
+        COMPLAINTS,
+        "update {t} set next_step_code = null where complaint_id = 'q2'",
+        {"open_complaint_has_a_next_step"},
+    ),
+    (
+        COMPLAINTS,
+        "update {t} set next_step_code = 'fed_back' where complaint_id = 'q1'",
+        {"open_complaint_has_a_next_step"},
+    ),
+    (COMPLAINTS, "update {t} set is_overdue = false", {"overdue_is_past_its_day"}),
+    (COMPLAINTS, "update {t} set is_overdue = true where complaint_id = 'q2'", {"overdue_is_past_its_day"}),
+    (COMPLAINTS, "update {t} set handler_employee_id = null where complaint_id = 'q2'", {"somebody_sees_to_it"}),
+    (
+        COMPLAINTS,
+        "update {t} set is_overdue = true, due_date = '2026-10-30' where complaint_id like 'x%'",
+        {"few_complaints_wait_too_long"},
+    ),
+    (SURVEYS, "update {t} set subject_id = null", {"summary_appears_once"}),
+    (SURVEYS, "insert into {t} select * from {t} where subject_kind = 'bank'", {"summary_appears_once"}),
+    (SURVEYS, "update {t} set score_avg = 5.5 where subject_kind = 'bank'", {"scores_are_from_1_to_5"}),
+    (SURVEYS, "update {t} set score_avg = null where subject_kind = 'bank'", {"scores_are_from_1_to_5"}),
+    (SURVEYS, "update {t} set online_count = 0", {"ways_of_asking_add_up"}),
+    (SURVEYS, "update {t} set complaint_count = 6", {"complaints_are_answers"}),
+    (SURVEYS, "update {t} set score_avg = 2.9 where subject_kind = 'bank'", {"customers_are_content"}),
 ]
