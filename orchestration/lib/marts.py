@@ -24,9 +24,8 @@ class Mart:
     ``date_column``: the date of rows of which a build writes only those after its base date; None where it
     may write any. ``reads``: relations that rows of every date are joined with. ``rows_of``: table of which the
     mart is a view, row by row; it has the key, the date and the partition and is far cheaper to count.
-    ``is_archived``: the warehouse lets the mart's oldest dates go, while the files that hold them stay as published
-    (not that of the partition ``none``). Rows have to stay longer than what a partition spans, and until they are
-    published.
+    ``is_archived``: the warehouse lets old partitions go, each whole and once it is published, and their files stay as
+    they were (not that of the partition ``none``).
     """
 
     schema: str
@@ -208,6 +207,7 @@ MARTS = (
         file_partition="strftime(business_date, 'month=%Y-%m')",
         date_column="business_date",
         is_fact=False,
+        is_archived=True,
     ),
     Mart(
         "appraisal",
@@ -226,7 +226,7 @@ class PartitionHashes:
 
     ``hashes``: partition -> hash. ``bases``: mart -> hash of what its old rows depend on beside their date.
     ``kept``: mart -> labels of the partitions that the build did not write; their hash is the published one.
-    ``archived``: partition -> hash of the published file, of which the warehouse no longer holds every date.
+    ``archived``: partition -> hash of the published file, of those that the warehouse has let go.
     """
 
     hashes: dict[str, str]
@@ -271,6 +271,7 @@ def hash_marts(con: duckdb.DuckDBPyConnection, published: Path | None, base: dat
     before: dict[str, Any] = {}
     if published is not None:
         before = json.loads((published / "manifest.json").read_text(encoding="utf-8"))
+    if published is not None and base is not None:
         file = str(published / "marts.duckdb").replace("'", "''")
         con.execute(f"attach '{file}' as published (read_only)")
     hashes: dict[str, str] = {}
@@ -286,9 +287,9 @@ def hash_marts(con: duckdb.DuckDBPyConnection, published: Path | None, base: dat
         kept[mart.relation] = sorted(untouched)
         hashes |= {name: before["partition_hashes"][name] for name in map(mart.partition, untouched)}
         hashes |= {mart.partition(label): h for label, h in hash_rows(con, mart, "", written).items()}
-        if mart.is_archived and mart.relation in before.get("mart_bases", {}):
-            archived |= _archived(con, mart, before)
-    if before:
+        if mart.is_archived:
+            archived |= _archived(mart, before, hashes)
+    if published is not None and base is not None:
         con.execute("detach published")
     return PartitionHashes(dict(sorted(hashes.items())), bases, kept, dict(sorted(archived.items())))
 
@@ -316,24 +317,15 @@ def _untouched(con: duckdb.DuckDBPyConnection, mart: Mart, base: date) -> tuple[
     return untouched, now.keys() - untouched if untouched else None
 
 
-def _archived(con: duckdb.DuckDBPyConnection, mart: Mart, before: dict[str, Any]) -> dict[str, str]:
-    """Published hash by partition of those that were archived before, and of those that lost a date by now.
+def _archived(mart: Mart, before: dict[str, Any], hashes: dict[str, str]) -> dict[str, str]:
+    """Published hash by partition of those that were archived before, and of those of which no row is left.
 
-    Only dates before all that the warehouse holds are let go; where one is missing among them, a correction took it.
-    The partition ``none`` is no history: its rows change from day to day.
+    ``before``: manifest of the version below; ``hashes``: partitions of the build. The partition ``none`` is no
+    history: its rows change from day to day.
     """
-
-    def settled(relation: str) -> dict[str, set[date]]:
-        found = _rows_by_date(con, mart, relation)
-        return {label: set(days) for label, days in found.items() if not label.endswith("=none")}
-
     known = before.get("archived_hashes", {})
-    archived = {name: h for name, h in known.items() if mart.labels([name])}
-    now = {day for days in settled(mart.relation).values() for day in days}
-    for label, days in settled(f"published.{mart.relation}").items():
-        if not now or min(days) < min(now):
-            archived.setdefault(mart.partition(label), before["partition_hashes"][mart.partition(label)])
-    return archived
+    left = {n: h for n, h in before.get("partition_hashes", {}).items() if n not in hashes and not n.endswith("=none")}
+    return {name: h for name, h in {**left, **known}.items() if mart.labels([name])}
 
 
 def _rows_by_date(con: duckdb.DuckDBPyConnection, mart: Mart, relation: str) -> dict[str, dict[date, int]]:

@@ -144,7 +144,7 @@ def _export_mart(
 
     Kept partitions are in the table already. A file whose content is the published one's is hard-linked.
     ``old``, ``audited``: hash by partition of the version below and of the build. ``archived``: labels of the
-    partitions whose file is the published one, whatever of it the warehouse still holds.
+    partitions that the warehouse has let go; their file stays the published one.
     """
     rows = f"select * from warehouse.{mart.relation}"
     order = f"order by {', '.join(mart.key)}"

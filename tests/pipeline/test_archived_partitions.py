@@ -34,7 +34,7 @@ FIRST = date(2026, 10, 1)
 
 @dataclass
 class Deployment:
-    """A warehouse with one mart, a row a day, of which it keeps the last ``kept_days``."""
+    """A warehouse with one mart, a row a day, of which it keeps the months that hold one of the last ``kept_days``."""
 
     home: Home
     kept_days: int = 35
@@ -47,7 +47,7 @@ class Deployment:
     def write(self, through: date, corrected: dict[date, int] | None = None) -> None:
         """Write the warehouse as of a day; the value of a row is its day's number, or what ``corrected`` says."""
         self.home.warehouse.unlink(missing_ok=True)
-        first = max(FIRST, through - timedelta(days=self.kept_days - 1))
+        first = max(FIRST, (through - timedelta(days=self.kept_days - 1)).replace(day=1))
         days = [first + timedelta(days=n) for n in range((through - first).days + 1)]
         with duckdb.connect(str(self.home.warehouse)) as con:
             con.execute("create schema maintenance; create table maintenance.log (business_date date, n integer)")
@@ -103,26 +103,14 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     return made
 
 
-def test_a_month_of_which_the_warehouse_let_days_go_stays_whole_in_the_file(deployment: Deployment) -> None:
-    deployment.write(date(2026, 11, 11))
-    manifest = deployment.publish(date(2026, 11, 10))
-    assert list(manifest["archived_hashes"]) == [LOG.partition(OCTOBER)]
-    assert deployment.file(OCTOBER).samefile(deployment.file(OCTOBER, 1))
-    assert deployment.days(OCTOBER) == 31
-    assert deployment.days(NOVEMBER) == 11
-    with duckdb.connect(str(deployment.below / "marts.duckdb" if deployment.below else ""), read_only=True) as con:
-        assert con.execute("select min(business_date), count(*) from maintenance.log").fetchall() == [
-            (date(2026, 10, 8), 35)
-        ]
-
-
 def test_a_month_that_left_the_warehouse_is_linked_from_version_to_version(deployment: Deployment) -> None:
     published = deployment.home.published / "1" / "manifest.json"
     october = json.loads(published.read_text(encoding="utf-8"))["partition_hashes"][LOG.partition(OCTOBER)]
-    for through in (date(2026, 12, 4), date(2026, 12, 9), date(2026, 12, 10)):
+    for through in (date(2026, 12, 4), date(2026, 12, 5), date(2026, 12, 10)):
         deployment.write(through)
         manifest = deployment.publish(through - timedelta(days=1))
-        assert manifest["archived_hashes"][LOG.partition(OCTOBER)] == october
+        is_kept = through <= date(2026, 12, 4)
+        assert manifest["archived_hashes"] == ({} if is_kept else {LOG.partition(OCTOBER): october})
         assert deployment.file(OCTOBER).samefile(deployment.file(OCTOBER, 1))
     assert LOG.partition(OCTOBER) not in manifest["partition_hashes"]
     assert deployment.days(OCTOBER) == 31
@@ -131,17 +119,18 @@ def test_a_month_that_left_the_warehouse_is_linked_from_version_to_version(deplo
 
 
 def test_a_correction_of_a_month_that_is_still_held_rewrites_its_file_alone(deployment: Deployment) -> None:
-    deployment.write(date(2026, 11, 12))
-    deployment.publish(date(2026, 11, 11))
-    deployment.write(date(2026, 11, 12), corrected={date(2026, 11, 3): 0})
+    deployment.write(date(2026, 12, 5))
+    deployment.publish(date(2026, 11, 10))
+    deployment.write(date(2026, 12, 5), corrected={date(2026, 11, 3): 0})
     manifest = deployment.publish(None)
     assert list(manifest["archived_hashes"]) == [LOG.partition(OCTOBER)]
     assert deployment.file(OCTOBER).samefile(deployment.file(OCTOBER, 1))
     assert not deployment.file(NOVEMBER).samefile(deployment.file(NOVEMBER, 2))
-    assert deployment.days(NOVEMBER) == 12
+    assert deployment.days(NOVEMBER) == 30
+    assert deployment.file(DECEMBER).samefile(deployment.file(DECEMBER, 2))
 
 
-def test_a_date_that_is_taken_out_from_among_the_others_is_no_archive(deployment: Deployment) -> None:
+def test_a_month_that_lost_some_of_its_days_is_no_archive(deployment: Deployment) -> None:
     deployment.kept_days = 60
     deployment.write(date(2026, 11, 11))
     with duckdb.connect(str(deployment.home.warehouse)) as con:
@@ -177,7 +166,7 @@ def test_what_is_still_open_is_never_archived(deployment: Deployment, monkeypatc
     for through in (date(2026, 11, 11), date(2026, 11, 12)):
         deployment.write(through, corrected={through: -1})
         manifest = deployment.publish(None)
-        assert list(manifest["archived_hashes"]) == [LOG.partition(m) for m in (OCTOBER, NOVEMBER)]
+        assert list(manifest["archived_hashes"]) == [LOG.partition(OCTOBER)]
         assert deployment.days("month=none") == 1
 
 
