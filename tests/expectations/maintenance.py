@@ -12,6 +12,7 @@ ARCHIVES = "marts.maintenance__archive_completeness"
 OFFERS = "marts.maintenance__product_offer"
 COMPLAINTS = "marts.maintenance__complaint"
 SURVEYS = "marts.maintenance__survey_summary"
+ACTIONS = "marts.maintenance__action_list"
 
 
 def tables(as_of: date) -> str:
@@ -116,6 +117,26 @@ create table maintenance.survey_summary (
 insert into maintenance.survey_summary values
     ('2026-10-31', 'bank', 'bank', '{as_of}', 5, 2, 2, 1, 4.2, 4, 1),
     ('2026-10-31', 'employee', 'e1', '{as_of}', 5, 2, 2, 1, 1, null, 1);
+
+create table maintenance.action_list (
+    business_date date, employee_id varchar, rank bigint, customer_id varchar, action_kind varchar,
+    source_kind varchar, source_id varchar, reason_zh varchar, points bigint, left_out_count bigint,
+    planned_for_date date, rule_id varchar, policy_version varchar
+);
+insert into maintenance.action_list
+select
+    date '{as_of}', employee_id, rank, customer_id, action_kind, source_kind, 's1', '应于今日联系', points,
+    left_out_count, date '2026-11-02', 'E6-10', 'actions@1'
+from (values
+    ('e1', 1, '001', 'complaint', 'complaint', 120, 3),
+    ('e1', 2, '001', 'contact', 'obligation', 60, 3),
+    ('e1', 3, '003', 'contact', 'obligation', 60, 3),
+    ('e2', 1, '003', 'maturity', 'event', 70, 0)
+) as t(employee_id, rank, customer_id, action_kind, source_kind, points, left_out_count);
+insert into maintenance.action_list
+select '{as_of}', 'x' || range, 1, '001', 'churn_warning_red', 'churn_warning', '001', '预警', 90, 0, '2026-11-02',
+    'E12-01', 'actions@1'
+from range(20);
 """
 
 
@@ -241,4 +262,19 @@ DEFECTS: list[tuple[str, str, set[str]]] = [
     (SURVEYS, "update {t} set online_count = 0", {"ways_of_asking_add_up"}),
     (SURVEYS, "update {t} set complaint_count = 6", {"complaints_are_answers"}),
     (SURVEYS, "update {t} set score_avg = 2.9 where subject_kind = 'bank'", {"customers_are_content"}),
+    (ACTIONS, "update {t} set rank = 4 where rank = 3", {"list_counts_from_1_without_gaps"}),
+    (ACTIONS, "update {t} set rank = rank + 1 where employee_id = 'e2'", {"list_counts_from_1_without_gaps"}),
+    (ACTIONS, "update {t} set rank = null where employee_id = 'e2'", {"list_counts_from_1_without_gaps"}),
+    (ACTIONS, "update {t} set points = 130 where rank = 2", {"most_points_come_first"}),
+    (ACTIONS, "update {t} set points = null where rank = 3", {"most_points_come_first"}),
+    (ACTIONS, "update {t} set customer_id = '001' where rank = 3", {"customer_is_listed_once_per_kind"}),
+    (ACTIONS, "update {t} set action_kind = null where rank = 3", {"customer_is_listed_once_per_kind"}),
+    (ACTIONS, "update {t} set source_kind = 'idea' where rank = 3", {"source_is_known"}),
+    (ACTIONS, "update {t} set source_id = null where rank = 3", {"source_is_known"}),
+    (ACTIONS, "update {t} set reason_zh = '' where rank = 3", {"reason_is_said"}),
+    (ACTIONS, "update {t} set rule_id = null where rank = 3", {"reason_is_said"}),
+    (ACTIONS, "update {t} set left_out_count = 2 where rank = 3", {"left_out_is_counted"}),
+    (ACTIONS, "update {t} set left_out_count = null where employee_id = 'e2'", {"left_out_is_counted"}),
+    (ACTIONS, "update {t} set planned_for_date = business_date where rank = 3", {"list_is_for_a_later_day"}),
+    (ACTIONS, "update {t} set left_out_count = 1", {"lists_are_mostly_long_enough"}),
 ]
