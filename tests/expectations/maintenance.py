@@ -13,6 +13,7 @@ OFFERS = "marts.maintenance__product_offer"
 COMPLAINTS = "marts.maintenance__complaint"
 SURVEYS = "marts.maintenance__survey_summary"
 ACTIONS = "marts.maintenance__action_list"
+COMPLIANCE = "marts.maintenance__cadence_compliance"
 
 
 def tables(as_of: date) -> str:
@@ -137,6 +138,15 @@ insert into maintenance.action_list
 select '{as_of}', 'x' || range, 1, '001', 'churn_warning_red', 'churn_warning', '001', '预警', 90, 0, '2026-11-02',
     'E12-01', 'actions@1'
 from range(20);
+
+create table maintenance.cadence_compliance (
+    as_of_date date, employee_id varchar, month_end_date date, kind varchar, due_count bigint, done_count bigint,
+    overdue_count bigint, waiting_count bigint, suppressed_count bigint
+);
+insert into maintenance.cadence_compliance values
+    ('{as_of}', 'e1', '2026-10-31', 'contact', 110, 60, 40, 10, 5),
+    ('{as_of}', 'e1', '2026-10-31', 'work_plan_made', 4, 3, 1, 0, 0),
+    ('{as_of}', 'e2', '2026-09-30', 'contact', 0, 0, 0, 0, 1);
 """
 
 
@@ -277,4 +287,17 @@ DEFECTS: list[tuple[str, str, set[str]]] = [
     (ACTIONS, "update {t} set left_out_count = null where employee_id = 'e2'", {"left_out_is_counted"}),
     (ACTIONS, "update {t} set planned_for_date = business_date where rank = 3", {"list_is_for_a_later_day"}),
     (ACTIONS, "update {t} set left_out_count = 1", {"lists_are_mostly_long_enough"}),
+    (COMPLIANCE, "update {t} set kind = null where due_count = 4", {"employee_month_and_kind_appear_once"}),
+    (COMPLIANCE, "insert into {t} select * from {t} where due_count = 4", {"employee_month_and_kind_appear_once"}),
+    (COMPLIANCE, "update {t} set waiting_count = 1 where due_count = 4", {"what_is_due_adds_up"}),
+    (COMPLIANCE, "update {t} set due_count = null where due_count = 4", {"what_is_due_adds_up"}),
+    (COMPLIANCE, "update {t} set suppressed_count = -1 where due_count = 4", {"counts_are_not_negative"}),
+    (
+        COMPLIANCE,
+        "update {t} set done_count = -1, overdue_count = 5 where due_count = 4",
+        {"counts_are_not_negative"},
+    ),
+    (COMPLIANCE, "update {t} set month_end_date = '2026-10-30' where due_count = 4", {"month_is_a_month"}),
+    (COMPLIANCE, "update {t} set month_end_date = '2026-11-30' where due_count = 4", {"month_is_a_month"}),
+    (COMPLIANCE, "update {t} set done_count = 40, overdue_count = 60 where due_count = 110", {"most_is_done_in_time"}),
 ]
