@@ -315,9 +315,7 @@ def churn_calibrate(
     except CalibrationFailed as error:
         raise _fail(str(error)) from error
     if out and out.resolve() == path.resolve():
-        raise _fail(
-            f"{out}: is the policy in force; write the proposal elsewhere, have it approved, then copy it"
-        )
+        raise _fail(f"{out}: is the policy in force; write the proposal elsewhere, have it approved, then copy it")
     typer.echo(policy_diff(path, proposed), nl=False)
     if out:
         out.write_text(proposed, encoding="utf-8")

@@ -118,7 +118,7 @@ def write_delivery(
 
 
 def _parts(feed: Feed, table: pa.Table, split_by: str | None) -> Iterator[tuple[str, pa.Table]]:
-    """Name without ending, and rows, of each file. Any text is a column's value: what no file name may hold is quoted."""
+    """Name without ending, and rows, of each file. What no file name may hold is quoted."""
     if split_by is None:
         yield feed.entity, table
         return

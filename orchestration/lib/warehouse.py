@@ -23,8 +23,8 @@ from orchestration.lib.books.results import book_moves, last_proposal
 from orchestration.lib.contracts import Feed
 from orchestration.lib.home import Home
 from orchestration.lib.planning import (
-    DAY,
     ACTION_DAYS_KEPT,
+    DAY,
     HISTORY_DAYS_KEPT,
     YEAR_DAYS_KEPT,
     BuildPlan,

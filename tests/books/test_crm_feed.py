@@ -225,5 +225,10 @@ def test_the_command_writes_the_days_or_says_why_not(home: Home, tmp_path: Path)
 
 def test_outgoing_contracts_are_no_landing_feeds() -> None:
     outgoing = load_contracts(OUTGOING_DIR)
-    assert set(outgoing) == {"crm.assignment", "crm.assignment_change", "crm.exception_queue", "maintenance.action_list"}
+    assert set(outgoing) == {
+        "crm.assignment",
+        "crm.assignment_change",
+        "crm.exception_queue",
+        "maintenance.action_list",
+    }
     assert not outgoing.keys() & load_contracts().keys()

@@ -35,7 +35,12 @@ DEFECTS: list[tuple[Edit, str, str, str]] = [
     (lambda c: first(c).update(urgency=[]), "gap", "urgency has no bin", "urgency: []"),
     (lambda c: first(c)["urgency"].pop(0), "gap", "first bin of urgency begins at 0", "- at_least: 0"),
     (lambda c: first(c)["urgency"][2].pop("at_least"), "overlap", "urgency has no at_least", "- points: 30"),
-    (lambda c: first(c)["urgency"][2].update(at_least=0), "order", "begins at 0, the one before it at 0", "- at_least: 0"),
+    (
+        lambda c: first(c)["urgency"][2].update(at_least=0),
+        "order",
+        "begins at 0, the one before it at 0",
+        "- at_least: 0",
+    ),
     (lambda c: first(c)["value"][1].update(points=-5), "range", "points -5", "points: -5"),
     (lambda c: first(c)["channels_zh"].pop("sms"), "gap", "channels_zh say nothing of sms", "channels_zh:"),
     (lambda c: first(c)["channels_zh"].update(fax="传真"), "unknown", "channel 'fax'", "fax: 传真"),
@@ -57,7 +62,12 @@ DEFECTS: list[tuple[Edit, str, str, str]] = [
     (lambda c: events(c)["maturity"].update(rule_id="A8-99"), "rule id", "A8-99", "rule_id: A8-99"),
     (lambda c: first(c)["churn_warnings"].pop("red"), "gap", "churn_warnings say nothing of red", "churn_warnings:"),
     (lambda c: first(c)["complaints"].pop("resolved"), "gap", "complaints say nothing of resolved", "complaints:"),
-    (lambda c: first(c).update(approved_by="policy_desk"), "approval", "both 'policy_desk'", "approved_by: policy_desk"),
+    (
+        lambda c: first(c).update(approved_by="policy_desk"),
+        "approval",
+        "both 'policy_desk'",
+        "approved_by: policy_desk",
+    ),
 ]
 
 

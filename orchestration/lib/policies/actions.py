@@ -16,8 +16,8 @@ PLACEHOLDERS = ("amount", "channel", "count", "date", "due", "role", "rule")
 class Action(Strict):
     """What one thing to do is worth. ``points``: before urgency and value are added.
 
-    ``is_regulated``: regulation, and not the bank alone, asks for it. ``is_marketing``: only for whoever said yes to some
-    channel. ``sentence_zh``: the reason that the line gives.
+    ``is_regulated``: regulation, and not the bank alone, asks for it. ``is_marketing``: only for whoever said yes to
+    some channel. ``sentence_zh``: the reason that the line gives.
     """
 
     points: int
@@ -27,9 +27,9 @@ class Action(Strict):
 
 
 class DatedAction(Action):
-    """Something that no obligation gives a last day: it is due ``within`` these days, or on the day of the event itself.
+    """What no obligation gives a last day: it is due ``within`` these days, or on the day of the event itself.
 
-    A contact for one of ``purposes`` takes it off the list; whoever is owed one of the kinds ``covered_by`` has it there.
+    A contact for one of ``purposes`` takes it off the list; who is owed one of the kinds ``covered_by`` has it there.
     """
 
     rule_id: str

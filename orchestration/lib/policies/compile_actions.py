@@ -45,9 +45,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "action_urgency": pa.schema(
         [*_VERSION, ("min_days", pa.int64()), ("below_days", pa.int64()), ("points", pa.int64())]
     ),
-    "action_value": pa.schema(
-        [*_VERSION, ("min_aum_cny", _MONEY), ("below_aum_cny", _MONEY), ("points", pa.int64())]
-    ),
+    "action_value": pa.schema([*_VERSION, ("min_aum_cny", _MONEY), ("below_aum_cny", _MONEY), ("points", pa.int64())]),
     "channel_label": pa.schema([*_VERSION, ("channel", pa.string()), ("label_zh", pa.string())]),
 }
 
@@ -112,7 +110,9 @@ def rows(version: ActionsVersion) -> dict[str, list[dict[str, Any]]]:
             {**common, "min_aum_cny": low, "below_aum_cny": high, "points": points}
             for low, high, points in _intervals(version.value)
         ],
-        "channel_label": [{**common, "channel": code, "label_zh": label} for code, label in version.channels_zh.items()],
+        "channel_label": [
+            {**common, "channel": code, "label_zh": label} for code, label in version.channels_zh.items()
+        ],
     }
 
 
@@ -121,7 +121,7 @@ def _kind(source: str, code: str) -> str:
     return {"churn_warning": source, "complaint": f"{source}_{code}"}.get(source, code)
 
 
-def _intervals(bins: Sequence[UrgencyBin] | Sequence[ValueBin]) -> list[tuple[Any, Any, int]]:
+def _intervals(bins: Sequence[UrgencyBin | ValueBin]) -> list[tuple[Any, Any, int]]:
     """From, below and points of each bin: it ends where the next one begins."""
     ends = [*(each.at_least for each in bins[1:]), None]
     return [(each.at_least, end, each.points) for each, end in zip(bins, ends, strict=True)]

@@ -47,7 +47,9 @@ def _delivered(column: str) -> tuple[str, ...]:
     return next(c.values for c in load_contracts()["crm.contacts"].columns if c.name == column)
 
 
-def _lint_range(policies: PolicySet, i: int, loc: Loc, number: int, low: int, high: int, unit: str) -> Iterator[Finding]:
+def _lint_range(
+    policies: PolicySet, i: int, loc: Loc, number: int, low: int, high: int, unit: str
+) -> Iterator[Finding]:
     if not low <= number <= high:
         yield _finding(policies, i, loc, "range", f"{loc[-1]} {number}", f"write {low} to {high} {unit}")
 
@@ -65,9 +67,7 @@ def _lint_limits(policies: PolicySet, i: int, version: ActionsVersion) -> Iterat
     yield from _lint_range(policies, i, ("regulation_points",), version.regulation_points, 0, _MOST_POINTS, "points")
 
 
-def _lint_bins(
-    policies: PolicySet, i: int, name: str, bins: Sequence[UrgencyBin] | Sequence[ValueBin]
-) -> Iterator[Finding]:
+def _lint_bins(policies: PolicySet, i: int, name: str, bins: Sequence[UrgencyBin | ValueBin]) -> Iterator[Finding]:
     """The first bin has no lower end, each other one begins above the one before it: each number is in one."""
     if not bins:
         yield _finding(policies, i, (name,), "gap", f"{name} has no bin", "write one without at_least, for everything")
