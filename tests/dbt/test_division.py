@@ -41,16 +41,19 @@ def rendered(file: str, macro: str, *arguments: str) -> str:
 DIVISION = rendered("engine/portable.sql", "divide_half_up", "amount", "divisor")
 MULTIPLIED = rendered("money.sql", "multiply_money", "amount", "rate")
 MULTIPLIED_UNITS = rendered("money.sql", "multiply_units", "units", "price")
+RATE = rendered("engine/portable.sql", "rate", "part", "whole")
 SHARE = rendered("money.sql", "share_of_money", "amount", "share")
 
 
-def run(expression: str, **columns: tuple[pa.DataType, list[Any]]) -> list[Decimal | None]:
+def run(
+    expression: str, result_type: str = "DECIMAL(18,2)", **columns: tuple[pa.DataType, list[Any]]
+) -> list[Decimal | None]:
     """The expression over rows of these columns, all in one query, in order."""
     rows = pa.table({name: pa.array(values, kind) for name, (kind, values) in columns.items()})
     with duckdb.connect() as con:
         con.register("input_rows", rows)
         found = con.execute(f"select {expression} as result, typeof({expression}) from input_rows").fetchall()
-    assert {kind for _, kind in found} <= {"DECIMAL(18,2)"}
+    assert {kind for _, kind in found} <= {result_type}
     return [value for value, _ in found]
 
 
@@ -145,3 +148,21 @@ def test_a_share_is_cut_to_whole_fen_towards_zero(cases: list[tuple[Decimal, Dec
     expected = [EXACT.multiply(amount, share).quantize(FEN, ROUND_DOWN, context=EXACT) for amount, share in cases]
     amounts, shares = [a for a, _ in cases], [s for _, s in cases]
     assert run(SHARE, amount=(pa.decimal128(18, 2), amounts), share=(pa.decimal128(18, 8), shares)) == expected
+
+
+# A lift of counts of ten million customers each: products of two counts, which are whole numbers of 64 bits.
+@given(
+    st.lists(st.tuples(st.integers(0, 10**14), st.integers(0, 10**14)), min_size=1, max_size=50),
+    st.lists(st.integers(1, 10**7), min_size=1, max_size=50),
+)
+@settings(max_examples=50, deadline=None)
+def test_shares_are_exact_half_up_and_never_overflow(pairs: list[tuple[int, int]], halves: list[int]) -> None:
+    # What lies exactly between two shares of 8 decimals goes up.
+    pairs = [(part, max(whole, part // 10**7)) for part, whole in pairs] + [(n, 2 * 10**8) for n in halves]
+    columns = {"part": [part for part, _ in pairs], "whole": [whole for _, whole in pairs]}
+    given_columns = {name: (pa.int64(), values) for name, values in columns.items()}
+    expected = [
+        EXACT.divide(Decimal(part), Decimal(whole)).quantize(Decimal("1e-8"), ROUND_HALF_UP, EXACT) if whole else None
+        for part, whole in pairs
+    ]
+    assert run(RATE, "DECIMAL(18,8)", **given_columns) == expected

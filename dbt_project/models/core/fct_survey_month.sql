@@ -112,7 +112,8 @@ received as (
 ),
 
 service_subjects as (
-    {%- for kind, id in [('employee', 'employee_id'), ('branch', 'branch_id'), ('bank', "'bank'")] %}
+    {%- set kinds = [('employee', 'employee_id'), ('branch', 'branch_id'), ('bank', "'bank'")] %}
+    {%- for kind, id in kinds %}
     select
         month_end_date,
         '{{ kind }}' as subject_kind,
