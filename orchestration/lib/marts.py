@@ -187,6 +187,7 @@ MARTS = (
         file_partition="strftime(business_date, 'business_date=%Y-%m-%d')",
         date_column="business_date",
         is_fact=False,
+        is_archived=True,
     ),
     Mart(
         "maintenance",
