@@ -71,6 +71,8 @@ A_MAINTAINED_CUSTOMER = f"(select customer_id from {ENTRIES} where {TODAYS_OWNER
 A_MAINTENANCE = first(GRANTS, "purpose = 'maintenance'")
 A_QUEUE_GRANT = first(GRANTS, "purpose = 'queue'")
 OBLIGATIONS = "core.fct_obligation"
+ACTIONS = "core.fct_action"
+CADENCES = "core.fct_cadence_month"
 A_DUE_ONE = first(OBLIGATIONS, f"status = 'due' and as_of_date = {TODAY}")
 OFFERS = "core.fct_product_offer"
 A_NEW_FAMILY = first(OFFERS, "offer_kind = 'cross_sell'")
@@ -114,6 +116,30 @@ DEFECTS: dict[str, list[str]] = {
         ),
         f"delete from {SUMMARIES} where subject_kind = 'bank'",
         f"update {SUMMARIES} set survey_count = 10000 where {AN_EMPLOYEE_SUMMARY}",
+    ],
+    "assert_actions_are_listed_or_counted": [
+        f"delete from {ACTIONS} where {first(ACTIONS, f'business_date = {TODAY}')}",
+        f"update {ACTIONS} set left_out_count = left_out_count + 1 where {first(ACTIONS, f'business_date = {TODAY}')}",
+        f"update core.fct_action_branch_day set queue_count = queue_count + 1 where business_date = {TODAY}",
+        f"delete from core.fct_action_branch_day where business_date = {TODAY}",
+    ],
+    "assert_nobody_is_approached_who_may_not_be": [
+        f"insert into intermediate.int_maintenance__suppressed_day select business_date, customer_id, 'deceased' "
+        f"from {ACTIONS} where {first(ACTIONS, f'business_date = {TODAY}')}",
+    ],
+    "assert_compliance_counts_every_obligation": [
+        *(
+            f"update {CADENCES} set {change} where {first(CADENCES, f'as_of_date = {TODAY} and pending_count > 0')}"
+            for change in (
+                "due_count = due_count + 1",
+                "done_count = done_count + 1",
+                "pending_count = pending_count - 1, due_count = due_count - 1",
+                "overdue_count = overdue_count + 1, due_count = due_count + 1",
+                "suppressed_count = suppressed_count + 1",
+                "is_final = true",
+            )
+        ),
+        f"delete from {CADENCES} where {first(CADENCES, f'as_of_date = {TODAY} and pending_count > 0')}",
     ],
     "assert_obligations_have_one_fate": [
         f"update {OBLIGATIONS} set {change} where {A_DUE_ONE}"
