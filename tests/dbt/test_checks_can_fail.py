@@ -124,8 +124,10 @@ DEFECTS: dict[str, list[str]] = {
         f"delete from core.fct_action_branch_day where business_date = {TODAY}",
     ],
     "assert_nobody_is_approached_who_may_not_be": [
-        f"insert into intermediate.int_maintenance__suppressed_day select business_date, customer_id, 'deceased' "
-        f"from {ACTIONS} where {first(ACTIONS, f'business_date = {TODAY}')}",
+        (
+            f"insert into intermediate.int_maintenance__suppressed_day select business_date, customer_id, 'deceased' "
+            f"from {ACTIONS} where {first(ACTIONS, f'business_date = {TODAY}')}"
+        ),
     ],
     "assert_compliance_counts_every_obligation": [
         *(

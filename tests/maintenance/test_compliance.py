@@ -1,4 +1,4 @@
-"""Compliance with cadences: months count each obligation once, under who owed it; plans are judged by the bank's day."""
+"""Compliance with cadences: months count each obligation once, under who owed it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import duckdb
-import pytest
 
-from orchestration.lib.bank_calendar import BankCalendar
-from orchestration.lib.policies import load_policies
 from tests.conftest import AS_OF_DATE, GO_LIVE_DATE, BuiltHome
 
 Key = tuple[date, str, str]
@@ -55,33 +52,3 @@ def test_months_count_every_obligation_once(built_home: BuiltHome) -> None:
 
 def test_months_before_go_live_have_no_rows(built_home: BuiltHome) -> None:
     assert min(month for month, _, _ in published(built_home)) >= month_end(GO_LIVE_DATE)
-
-
-@pytest.mark.rule("D1-05")
-def test_plans_are_made_by_the_working_day_before_and_done_by_the_close_of_theirs(built_home: BuiltHome) -> None:
-    calendar = BankCalendar(load_policies().obligations.calendar_years)
-    with duckdb.connect(str(built_home.home.warehouse), read_only=True) as con:
-        con.execute("set TimeZone = 'Asia/Shanghai'")
-        plans = con.execute(
-            "select employee_id, planned_for, created_at::date, completed_at::date from core.fct_work_plan "
-            "where business_date >= ?",
-            [GO_LIVE_DATE],
-        ).fetchall()
-    assert plans
-    expected: dict[Key, list[int]] = defaultdict(lambda: [0, 0])
-    for employee, planned_for, created, completed in plans:
-        before = planned_for - timedelta(days=1)
-        while not calendar.is_working_day(before):
-            before -= timedelta(days=1)
-        in_time = {
-            "work_plan_made": created <= before,
-            "work_plan_done": completed is not None and completed <= planned_for,
-        }
-        for kind, is_in_time in in_time.items():
-            expected[month_end(planned_for), employee, kind][0 if is_in_time else 1] += 1
-    told = {
-        key: [row["done_count"], row["overdue_count"]]
-        for key, row in published(built_home).items()
-        if row["kind"] in PLAN_KINDS
-    }
-    assert told == expected
