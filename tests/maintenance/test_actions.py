@@ -44,7 +44,7 @@ def read(con: duckdb.DuckDBPyConnection, relation: str, condition: str) -> list[
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def points_in(bins: Sequence[UrgencyBin] | Sequence[ValueBin], number: Decimal | int) -> int:
+def points_in(bins: Sequence[UrgencyBin | ValueBin], number: Decimal | int) -> int:
     """The last bin that begins at or below the number."""
     return [b.points for b in bins if b.at_least is None or number >= b.at_least][-1]
 

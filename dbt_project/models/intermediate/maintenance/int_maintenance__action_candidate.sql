@@ -10,23 +10,23 @@ with days as (
 plans as (
     select
         days.business_date,
-        today.next_working_date as planned_for_date,
+        decided_days.next_working_date as planned_for_date,
         coalesce(
-            {{ add_days('planned.next_working_date', -1) }}, today.next_working_date
+            {{ add_days('planned.next_working_date', -1) }}, decided_days.next_working_date
         ) as horizon_date,
         lists.policy_version,
         lists.overdue_days,
         lists.event_days,
         lists.quiet_days
     from days
-    inner join {{ source('build', 'working_day') }} as today
-        on days.business_date = today.business_date
+    inner join {{ source('build', 'working_day') }} as decided_days
+        on days.business_date = decided_days.business_date
     inner join {{ source('policy', 'action_list') }} as lists
         on
             days.business_date >= lists.effective_from
             and days.business_date < lists.effective_to
     left join {{ source('build', 'working_day') }} as planned
-        on today.next_working_date = planned.business_date
+        on decided_days.next_working_date = planned.business_date
 ),
 
 actions as (
