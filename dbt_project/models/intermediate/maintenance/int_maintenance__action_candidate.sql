@@ -92,7 +92,6 @@ obligations as (
         obligations.customer_id,
         obligations.kind,
         obligations.rule_id,
-        obligations.employee_id,
         obligations.branch_id,
         obligations.performer_role_code,
         obligations.channel,
@@ -178,14 +177,15 @@ contacted as (
         purposes.source_code
 ),
 
+-- Whoever maintains the customer today makes up for what was not done before his time.
 owed as (
     select
         obligations.customer_id,
         'obligation' as source_kind,
         obligations.kind as source_code,
         obligations.obligation_id as source_id,
-        obligations.employee_id,
-        obligations.branch_id,
+        owners.employee_id,
+        coalesce(owners.branch_id, obligations.branch_id) as branch_id,
         obligations.rule_id,
         obligations.due_from_date as start_date,
         obligations.due_to_date,
@@ -195,6 +195,7 @@ owed as (
         obligations.performer_role_code
     from obligations
     cross join plans
+    left join owners on obligations.customer_id = owners.customer_id
     where
         obligations.status in ('open', 'due', 'overdue')
         and obligations.due_from_date <= plans.horizon_date
