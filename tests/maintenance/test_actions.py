@@ -81,9 +81,7 @@ def todos(con: duckdb.DuckDBPyConnection, version: ActionsVersion, today: date) 
         if customer in barred or (action.is_marketing and (customer not in agreeing or customer in refusing)):
             return None
         employee = employee if employee in present else None
-        todo = found.setdefault(
-            (customer, kind, employee), Todo(employee, customer, kind, worth(version, action))
-        )
+        todo = found.setdefault((customer, kind, employee), Todo(employee, customer, kind, worth(version, action)))
         todo.points = max(todo.points, worth(version, action))
         todo.due.append(due)
         return todo
