@@ -2,7 +2,7 @@
 
 with candidates as (
     select * from {{ ref('int_maintenance__action_candidate') }}
-    where employee_id is not null
+    where employee_id != 'queue'
 ),
 
 employees as (

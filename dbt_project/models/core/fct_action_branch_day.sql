@@ -25,9 +25,9 @@ branches as (
         business_date,
         branch_id,
         policy_version,
-        count(employee_id) as given_count,
-        sum(case when employee_id is null then 1 else 0 end) as queue_count,
-        count(distinct case when employee_id is null then customer_id end) as queue_customer_count
+        sum(case when employee_id != 'queue' then 1 else 0 end) as given_count,
+        sum(case when employee_id = 'queue' then 1 else 0 end) as queue_count,
+        count(distinct case when employee_id = 'queue' then customer_id end) as queue_customer_count
     from candidates
     group by business_date, branch_id, policy_version
 ),

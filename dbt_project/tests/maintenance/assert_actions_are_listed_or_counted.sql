@@ -3,7 +3,7 @@ with candidates as (
     select
         branch_id,
         count(*) as candidate_count,
-        sum(case when employee_id is null then 1 else 0 end) as queue_count
+        sum(case when employee_id = 'queue' then 1 else 0 end) as queue_count
     from {{ ref('int_maintenance__action_candidate') }}
     group by branch_id
 ),

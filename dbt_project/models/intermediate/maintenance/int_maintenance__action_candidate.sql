@@ -382,7 +382,8 @@ final as (
         valued.customer_id,
         valued.source_kind,
         valued.action_kind,
-        employees.employee_id,
+        -- Nobody has it while the customer waits.
+        coalesce(employees.employee_id, 'queue') as employee_id,
         coalesce(employees.branch_id, valued.branch_id) as branch_id,
         valued.source_code,
         valued.source_id,
