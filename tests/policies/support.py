@@ -18,6 +18,11 @@ PRIMARY = "branch_tiered_maintenance"
 Edit = Callable[[dict[str, Any]], object]
 
 
+def named(value: object) -> str | None:
+    """Id of a parameter of a test: its text. A function has none that is the same in every process."""
+    return None if callable(value) else str(value)[:40]
+
+
 def copy_policies(folder: Path) -> Path:
     """The shipped policy files in a folder of their own."""
     return Path(shutil.copytree(POLICIES_DIR, folder / "policies"))

@@ -14,7 +14,7 @@ import pytest
 from orchestration.lib.policies import compile_policies, load_policies, policy_rows
 from orchestration.lib.policies.books import REASON_KINDS, SITUATIONS
 from orchestration.lib.policies.diff import load_draft
-from tests.policies.support import PRIMARY, Edit, edit, findings, first, line_text, problems, tier
+from tests.policies.support import PRIMARY, Edit, edit, findings, first, line_text, named, problems, tier
 
 Row = dict[str, Any]
 
@@ -212,7 +212,7 @@ DEFECTS: list[tuple[str, Edit, str, str, str]] = [
 
 
 @pytest.mark.rule("A9-08", "A9-19", "A9-20", "G15", "G16")
-@pytest.mark.parametrize(("name", "change", "kind", "found", "line"), DEFECTS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("name", "change", "kind", "found", "line"), DEFECTS, ids=named)
 def test_each_defect_is_found_and_nothing_else(
     directory: Path, name: str, change: Edit, kind: str, found: str, line: str
 ):

@@ -13,7 +13,7 @@ import pytest
 
 from orchestration.lib.policies import compile_policies, load_policies, policy_rows
 from orchestration.lib.policies.churn import INDICATOR_UNITS, LEVELS, UNITS_ZH
-from tests.policies.support import Edit, edit, findings, first, line_text, problems
+from tests.policies.support import Edit, edit, findings, first, line_text, named, problems
 
 Row = dict[str, Any]
 TABLES = ("churn", "churn_indicator", "churn_level", "churn_range", "churn_segment")
@@ -90,7 +90,7 @@ DEFECTS: list[tuple[Edit, str, str, str]] = [
 
 
 @pytest.mark.rule("E1-03", "E1-04", "A5-03")
-@pytest.mark.parametrize(("change", "kind", "found", "line"), DEFECTS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("change", "kind", "found", "line"), DEFECTS, ids=named)
 def test_each_defect_is_found_and_nothing_else(directory: Path, change: Edit, kind: str, found: str, line: str):
     edit(directory, "churn", change)
     all_found = [f for f in findings(directory) if f.file == "churn.yml"]

@@ -19,7 +19,7 @@ from orchestration.lib.policies.finding import Finding, Kind, Place
 from orchestration.lib.policies.lint import frozen_changes, lint
 from orchestration.lib.policies.lint_values import lint_cells, lint_tiers, reachable_totals
 from orchestration.lib.policies.model import Bound, Cell, Owner, Tier
-from tests.policies.support import PRIMARY, Edit, edit, findings, first, line_text, tier
+from tests.policies.support import PRIMARY, Edit, edit, findings, first, line_text, named, tier
 from tests.policies.test_books_policy import DEFECTS as BOOK_DEFECTS
 
 SHIPPED = load_policies()
@@ -305,7 +305,7 @@ def standard(content: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize(("name", "change", "kind", "found", "line"), DEFECTS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("name", "change", "kind", "found", "line"), DEFECTS, ids=named)
 def test_each_defect_is_found_and_nothing_else(
     directory: Path, name: str, change: Edit, kind: str, found: str, line: str
 ):

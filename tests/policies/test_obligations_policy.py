@@ -15,7 +15,7 @@ from orchestration.lib.bank_calendar import FESTIVALS, BankCalendar, festival_da
 from orchestration.lib.contracts import load_contracts
 from orchestration.lib.policies import compile_policies, load_policies, policy_rows
 from orchestration.lib.policies.obligations import SUPPRESSION_REASONS
-from tests.policies.support import Edit, edit, findings, first, line_text, problems
+from tests.policies.support import Edit, edit, findings, first, line_text, named, problems
 
 Row = dict[str, Any]
 E6, A8, PRIMARY = "mid_high_service_layers", "sub_branch_five_band", "branch_tiered_maintenance"
@@ -279,7 +279,7 @@ DEFECTS: list[tuple[Edit, str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "kind", "found", "line"), DEFECTS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("change", "kind", "found", "line"), DEFECTS, ids=named)
 def test_each_defect_is_found_and_nothing_else(directory: Path, change: Edit, kind: str, found: str, line: str):
     edit(directory, "obligations", change)
     all_found = findings(directory)

@@ -13,7 +13,7 @@ import pytest
 from orchestration.lib.contracts import load_contracts
 from orchestration.lib.policies import load_policies, policy_rows
 from orchestration.lib.policies.compile_offers import SCHEMAS
-from tests.policies.support import Edit, edit, findings, first, line_text, problems
+from tests.policies.support import Edit, edit, findings, first, line_text, named, problems
 
 Row = dict[str, Any]
 
@@ -82,7 +82,7 @@ DEFECTS: list[tuple[Edit, str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "kind", "found", "line"), DEFECTS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("change", "kind", "found", "line"), DEFECTS, ids=named)
 def test_each_defect_is_found_and_nothing_else(directory: Path, change: Edit, kind: str, found: str, line: str):
     edit(directory, "offers", change)
     all_found = findings(directory)
