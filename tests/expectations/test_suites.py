@@ -698,7 +698,9 @@ def test_every_expectation_judges_the_healthy_warehouse_and_passes(
     assert [r for r in results if r.status != "pass" or r.failed_count] == []
 
 
-@pytest.mark.parametrize(("suite", "sql", "tripped"), DEFECTS, ids=[f"{s}-{'-'.join(sorted(t))}" for s, _, t in DEFECTS])
+@pytest.mark.parametrize(
+    ("suite", "sql", "tripped"), DEFECTS, ids=[f"{s}-{'-'.join(sorted(t))}" for s, _, t in DEFECTS]
+)
 def test_a_defect_trips_exactly_the_expectations_made_for_it(
     healthy: Path, tmp_path: Path, as_of_date: date, suite: str, sql: str, tripped: set[str]
 ) -> None:
