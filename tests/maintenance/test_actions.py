@@ -146,7 +146,7 @@ def version() -> ActionsVersion:
     return only
 
 
-@pytest.mark.rule("A8-10", "D1-04", "E12-01")
+@pytest.mark.rule("A8-10", "A8-14", "D1-04", "E12-01")
 def test_lists_are_what_a_second_reading_gives(built_home: BuiltHome, version: ActionsVersion) -> None:
     with duckdb.connect(str(built_home.home.warehouse), read_only=True) as con:
         con.execute("set TimeZone = 'UTC'")

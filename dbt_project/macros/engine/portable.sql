@@ -87,3 +87,9 @@
         * cast(0.00000001 as decimal(9, 8)) as decimal(18, 8)
     )
 {%- endmacro %}
+
+{#- Months since the year 0: that of a day is one more than that of the month before. -#}
+{% macro month_number(day) %}{{ return(adapter.dispatch('month_number', 'tierhouse')(day)) }}{% endmacro %}
+{% macro default__month_number(day) -%}
+    extract(year from {{ day }}) * 12 + extract(month from {{ day }})
+{%- endmacro %}

@@ -567,8 +567,7 @@ pay_days as (
     select
         salaries.business_date,
         coalesce(successors.new_customer_id, salaries.customer_id) as customer_id,
-        extract(year from salaries.business_date) * 12
-        + extract(month from salaries.business_date) as month_no,
+        {{ month_number('salaries.business_date') }} as month_no,
         sum(salaries.salary_cny) as salary_cny
     from {{ ref('fct_salary_day') }} as salaries
     inner join salary_bounds on salaries.business_date >= salary_bounds.first_date
@@ -650,12 +649,9 @@ birthday_events as (
     from occasions
     inner join customers
         on
-            occasions.occasion_key = lpad(
-                cast(
-                    extract(month from customers.birth_date) * 100
-                    + extract(day from customers.birth_date) as {{ dbt.type_string() }}
-                ), 4, '0'
-            )
+            occasions.occasion_key
+            = substring(cast(customers.birth_date as {{ dbt.type_string() }}), 6, 2)
+            || substring(cast(customers.birth_date as {{ dbt.type_string() }}), 9, 2)
     inner join approachable
         on
             occasions.business_date = approachable.business_date
