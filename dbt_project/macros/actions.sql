@@ -14,3 +14,12 @@
         else cast({{ floor_divide('floor(abs(' ~ amount ~ '))', 1) }} as {{ dbt.type_string() }}) || '元'
     end
 {%- endmacro %}
+
+{#- A policy's sentence with its placeholders filled. `words`: placeholder -> what stands in its place, both as SQL. -#}
+{% macro filled(sentence, words) -%}
+    {%- set filled = namespace(sql=sentence) -%}
+    {%- for word, text in words -%}
+        {%- set filled.sql = "replace(" ~ filled.sql ~ ", '{" ~ word ~ "}', " ~ text ~ ")" -%}
+    {%- endfor -%}
+    {{ filled.sql }}
+{%- endmacro %}

@@ -1,5 +1,16 @@
 {{ config(materialized='range', partition_column='business_date', is_decision=true) }}
 
+{#- Placeholder of a policy's sentence -> what stands in its place. -#}
+{%- set said = [
+    ('amount', rounded_amount_zh('listed.amount_cny')),
+    ('channel', "coalesce(channels.label_zh, '')"),
+    ('count', 'cast(listed.item_count as ' ~ dbt.type_string() ~ ')'),
+    ('date', date_zh('coalesce(listed.start_date, listed.due_to_date)')),
+    ('due', date_zh('listed.due_to_date')),
+    ('role', "coalesce(roles.label_zh, '')"),
+    ('rule', 'listed.rule_id'),
+] %}
+
 with candidates as (
     select * from {{ ref('int_maintenance__action_candidate') }}
     where employee_id != 'queue'
@@ -95,19 +106,7 @@ final as (
         listed.source_kind,
         listed.source_id,
         listed.rule_id,
-        {%- set said = [
-            ('amount', rounded_amount_zh('listed.amount_cny')),
-            ('channel', "coalesce(channels.label_zh, '')"),
-            ('count', 'cast(listed.item_count as ' ~ dbt.type_string() ~ ')'),
-            ('date', date_zh('coalesce(listed.start_date, listed.due_to_date)')),
-            ('due', date_zh('listed.due_to_date')),
-            ('role', "coalesce(roles.label_zh, '')"),
-            ('rule', 'listed.rule_id'),
-        ] %}
-        {% for _ in said %}replace({% endfor %}sentences.sentence_zh
-        {%- for word, text in said %},
-            '{{ '{' ~ word ~ '}' }}', {{ text }}
-        ){%- endfor %} as reason_zh,
+        {{ filled('sentences.sentence_zh', said) }} as reason_zh,
         listed.due_to_date,
         listed.amount_cny,
         listed.points,

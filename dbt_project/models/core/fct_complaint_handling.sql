@@ -94,10 +94,12 @@ due_days as (
         complaints.complaint_id,
         max(steps.policy_version) as policy_version,
         max(steps.assistant_role_code) as assistant_role_code,
-        {%- for step in ['accepted', 'resolved', 'fed_back'] %}
-        max(case when steps.step_code = '{{ step }}' then due.business_date end)
-            as {{ step }}_due_date{{ ',' if not loop.last }}
-        {%- endfor %}
+        max(case when steps.step_code = 'accepted' then due.business_date end)
+            as accepted_due_date,
+        max(case when steps.step_code = 'resolved' then due.business_date end)
+            as resolved_due_date,
+        max(case when steps.step_code = 'fed_back' then due.business_date end)
+            as fed_back_due_date
     from complaints
     inner join steps
         on

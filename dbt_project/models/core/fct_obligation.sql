@@ -249,7 +249,9 @@ met_demands as (
         and (
             demands.sample_below is null
             or substring(
-                {{ sha256_text("demands.customer_id || '|' || demands.kind || '|' || demands.occasion_key") }},
+                {{ sha256_text(
+                    "demands.customer_id || '|' || demands.kind || '|' || demands.occasion_key"
+                ) }},
                 1,
                 8
             ) < demands.sample_below
@@ -408,12 +410,17 @@ silent_channels as (
     group by channels.kind
 ),
 
+spoken_customers as (
+    select distinct customer_id
+    from consents
+),
+
 spoken_channels as (
     select
         customers.customer_id,
         channels.kind,
         min_by(channels.channel, channels.preference) as channel
-    from (select distinct customer_id from consents) as customers
+    from spoken_customers as customers
     cross join channels
     inner join kinds on channels.kind = kinds.kind
     left join consents
@@ -422,11 +429,6 @@ spoken_channels as (
         not channels.needs_consent
         or coalesce(consents.is_allowed, not kinds.is_marketing)
     group by customers.customer_id, channels.kind
-),
-
-spoken_customers as (
-    select distinct customer_id
-    from consents
 ),
 
 -- What is past its last day stays with who owed it then, and as it was then.

@@ -1,4 +1,4 @@
--- Open, due, done, overdue or suppressed: an obligation is in the one that its window and what became of it say.
+-- An obligation is in the one state that its window, and what became of it, say.
 with obligations as (
     select
         as_of_date,
