@@ -30,6 +30,15 @@ customers as (
         customer_id,
         exclusion_code
     from {{ ref('int_books__customer_day') }}
+),
+
+owners as (
+    select
+        as_of_date,
+        customer_id,
+        employee_id
+    from entries
+    where slot = 'a'
 )
 
 select
@@ -46,15 +55,13 @@ left join customers
     on
         entries.as_of_date = customers.business_date
         and entries.customer_id = customers.customer_id
-left join entries as owners
+left join owners
     on
         entries.as_of_date = owners.as_of_date
         and entries.customer_id = owners.customer_id
-        and owners.slot = 'a'
-        and entries.slot != 'a'
 where
     employees.employee_id is null
     or employees.status = 'left'
     or not employees.has_nda
     or customers.exclusion_code is not null
-    or owners.employee_id = entries.employee_id
+    or (entries.slot != 'a' and owners.employee_id = entries.employee_id)
