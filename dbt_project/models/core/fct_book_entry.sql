@@ -846,6 +846,19 @@ team_roles as (
     where policy_version = '{{ plan()['primary_scheme']['policy_version'] }}'
 ),
 
+-- Grouped: joined to customers first, employees of a role anywhere made 90 million rows of a bank of a
+-- million, and 20 s of its day.
+nearby_employees as (
+    select
+        units.branch_id,
+        employees.role_code,
+        employees.employee_id,
+        min(units.level_no) as level_no
+    from units
+    inner join eligible_employees as employees on units.unit_id = employees.unit_id
+    group by units.branch_id, employees.role_code, employees.employee_id
+),
+
 team_candidates as (
     select
         todays_owners.customer_id,
@@ -857,16 +870,15 @@ team_candidates as (
             partition by todays_owners.customer_id, team_roles.slot_no
             order by
                 case when earlier.employee_id is null then 1 else 0 end asc,
-                units.level_no asc,
+                employees.level_no asc,
                 employees.employee_id asc
         ) as standing
     from todays_owners
     inner join customers on todays_owners.customer_id = customers.customer_id
     inner join team_roles on customers.tier_code = team_roles.tier_code
-    inner join units on customers.branch_id = units.branch_id
-    inner join eligible_employees as employees
+    inner join nearby_employees as employees
         on
-            units.unit_id = employees.unit_id
+            customers.branch_id = employees.branch_id
             and team_roles.role_code = employees.role_code
             and todays_owners.employee_id != employees.employee_id
     left join yesterday as earlier
