@@ -846,8 +846,8 @@ team_roles as (
     where policy_version = '{{ plan()['primary_scheme']['policy_version'] }}'
 ),
 
--- Grouped: joined to customers first, employees of a role anywhere made 90 million rows of a bank of a
--- million, and 20 s of its day.
+-- Grouped before customers are joined: employees of a role anywhere made 90 million rows of a bank
+-- of a million, and 22 s of its day.
 nearby_employees as (
     select
         units.branch_id,
