@@ -384,7 +384,10 @@ final as (
         valued.action_kind,
         -- Nobody has it while the customer waits.
         coalesce(employees.employee_id, 'queue') as employee_id,
-        coalesce(employees.branch_id, valued.branch_id) as branch_id,
+        -- A customer whom another scheme tiers may be in no book: his home branch sees to it.
+        coalesce(
+            employees.branch_id, valued.branch_id, customers.home_branch_id, 'unknown_branch'
+        ) as branch_id,
         valued.source_code,
         valued.source_id,
         valued.rule_id,
@@ -403,6 +406,7 @@ final as (
         valued.policy_version
     from valued
     left join employees on valued.employee_id = employees.employee_id
+    left join {{ ref('dim_customer') }} as customers on valued.customer_id = customers.customer_id
     left join urgencies
         on
             (urgencies.min_days is null or valued.days_left >= urgencies.min_days)
