@@ -7,8 +7,6 @@ from pydantic import Field
 from orchestration.lib.policies.model import DatedVersion, Strict
 from orchestration.lib.policies.units import Days, Money
 
-CHURN_LEVELS = ("red", "orange", "yellow")
-COMPLAINT_STEPS = ("accepted", "resolved", "fed_back")
 # What a sentence may hold, in braces; SQL puts it in.
 PLACEHOLDERS = ("amount", "channel", "count", "date", "due", "role", "rule")
 

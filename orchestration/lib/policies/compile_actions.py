@@ -8,24 +8,24 @@ from typing import Any
 import pyarrow as pa
 
 from orchestration.lib.policies.actions import Action, ActionsVersion, UrgencyBin, ValueBin
+from orchestration.lib.policies.versioned import VERSION_COLUMNS, version_values
 
-_VERSION = [("policy_version", pa.string()), ("effective_from", pa.date32()), ("effective_to", pa.date32())]
 _MONEY = pa.decimal128(18, 2)
 SCHEMAS: dict[str, pa.Schema] = {
     "action_list": pa.schema(
         [
-            *_VERSION,
+            *VERSION_COLUMNS,
             ("capacity", pa.int64()),
             ("overdue_days", pa.int64()),
             ("event_days", pa.int64()),
             ("quiet_days", pa.int64()),
         ]
     ),
-    "action_capacity": pa.schema([*_VERSION, ("role_code", pa.string()), ("capacity", pa.int64())]),
+    "action_capacity": pa.schema([*VERSION_COLUMNS, ("role_code", pa.string()), ("capacity", pa.int64())]),
     # One row per source and its code; points hold those of regulation.
     "action": pa.schema(
         [
-            *_VERSION,
+            *VERSION_COLUMNS,
             ("source_kind", pa.string()),
             ("source_code", pa.string()),
             ("action_kind", pa.string()),
@@ -38,25 +38,23 @@ SCHEMAS: dict[str, pa.Schema] = {
         ]
     ),
     "action_purpose": pa.schema(
-        [*_VERSION, ("source_kind", pa.string()), ("source_code", pa.string()), ("purpose", pa.string())]
+        [*VERSION_COLUMNS, ("source_kind", pa.string()), ("source_code", pa.string()), ("purpose", pa.string())]
     ),
-    "action_cover": pa.schema([*_VERSION, ("event_kind", pa.string()), ("obligation_kind", pa.string())]),
+    "action_cover": pa.schema([*VERSION_COLUMNS, ("event_kind", pa.string()), ("obligation_kind", pa.string())]),
     # Bins are half open; NULL is without an end.
     "action_urgency": pa.schema(
-        [*_VERSION, ("min_days", pa.int64()), ("below_days", pa.int64()), ("points", pa.int64())]
+        [*VERSION_COLUMNS, ("min_days", pa.int64()), ("below_days", pa.int64()), ("points", pa.int64())]
     ),
-    "action_value": pa.schema([*_VERSION, ("min_aum_cny", _MONEY), ("below_aum_cny", _MONEY), ("points", pa.int64())]),
-    "channel_label": pa.schema([*_VERSION, ("channel", pa.string()), ("label_zh", pa.string())]),
+    "action_value": pa.schema(
+        [*VERSION_COLUMNS, ("min_aum_cny", _MONEY), ("below_aum_cny", _MONEY), ("points", pa.int64())]
+    ),
+    "channel_label": pa.schema([*VERSION_COLUMNS, ("channel", pa.string()), ("label_zh", pa.string())]),
 }
 
 
 def rows(version: ActionsVersion) -> dict[str, list[dict[str, Any]]]:
     """Table -> rows of one version."""
-    common = {
-        "policy_version": f"actions@{version.version}",
-        "effective_from": version.effective_from,
-        "effective_to": version.effective_to,
-    }
+    common = version_values("actions", version)
     dated = {"event": version.events, "churn_warning": version.churn_warnings}
     actions: list[tuple[str, str, Action]] = [
         *(("obligation", code, action) for code, action in version.obligations.items()),

@@ -7,13 +7,13 @@ from typing import Any
 import pyarrow as pa
 
 from orchestration.lib.policies.books import REASON_KINDS, BookVersion
+from orchestration.lib.policies.versioned import VERSION_COLUMNS, version_values
 
 _RATE = pa.decimal128(18, 8)
-_VERSION = [("policy_version", pa.string()), ("effective_from", pa.date32()), ("effective_to", pa.date32())]
 BOOK_SCHEMAS = {
     "book": pa.schema(
         [
-            *_VERSION,
+            *VERSION_COLUMNS,
             ("go_live_date", pa.date32()),
             ("choice_days", pa.int64()),
             ("reassignment_days", pa.int64()),
@@ -34,7 +34,7 @@ BOOK_SCHEMAS = {
     ),
     "book_reason": pa.schema(
         [
-            *_VERSION,
+            *VERSION_COLUMNS,
             ("reason_code", pa.string()),
             ("kind", pa.string()),
             ("rule_id", pa.string()),
@@ -43,11 +43,11 @@ BOOK_SCHEMAS = {
         ]
     ),
     # Who may be B: preference 1 is asked first.
-    "book_backup_role": pa.schema([*_VERSION, ("role_code", pa.string()), ("preference", pa.int64())]),
+    "book_backup_role": pa.schema([*VERSION_COLUMNS, ("role_code", pa.string()), ("preference", pa.int64())]),
     # Shares of a situation that are no shadows add up to 1.
     "revenue_split": pa.schema(
         [
-            *_VERSION,
+            *VERSION_COLUMNS,
             ("situation_code", pa.string()),
             ("credit_kind", pa.string()),
             ("share", _RATE),
@@ -60,11 +60,7 @@ BOOK_SCHEMAS = {
 
 def book_rows(version: BookVersion) -> dict[str, list[dict[str, Any]]]:
     """Table -> rows of one version."""
-    common = {
-        "policy_version": f"books@{version.version}",
-        "effective_from": version.effective_from,
-        "effective_to": version.effective_to,
-    }
+    common = version_values("books", version)
     limits = version.rebalancing
     return {
         "book": [

@@ -9,16 +9,16 @@ from typing import Any
 import pyarrow as pa
 
 from orchestration.lib.policies.churn import INDICATOR_UNITS, LEVELS, UNITS_ZH, ChurnVersion, Range, Unit
+from orchestration.lib.policies.versioned import VERSION_COLUMNS, version_values
 
 _RATE = pa.decimal128(18, 8)
 _VALUE = pa.decimal128(18, 4)
 _HIGHEST_VALUE = Decimal("99999999999999.9999")
 _HIGHEST_SCORE = 2**31
-_VERSION = [("policy_version", pa.string()), ("effective_from", pa.date32()), ("effective_to", pa.date32())]
 SCHEMAS: dict[str, pa.Schema] = {
     "churn": pa.schema(
         [
-            *_VERSION,
+            *VERSION_COLUMNS,
             ("outcome_months", pa.int64()),
             ("floor_cny", pa.decimal128(18, 2)),
             ("kept_share", _RATE),
@@ -30,7 +30,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "churn_indicator": pa.schema(
         [
-            *_VERSION,
+            *VERSION_COLUMNS,
             ("indicator_code", pa.string()),
             ("label_zh", pa.string()),
             ("unit_zh", pa.string()),
@@ -40,7 +40,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     # Place 1 is asked first; customers of no row are of the segment `other`.
     "churn_segment": pa.schema(
         [
-            *_VERSION,
+            *VERSION_COLUMNS,
             ("segment_code", pa.string()),
             ("place", pa.int64()),
             ("scheme_code", pa.string()),
@@ -50,7 +50,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     # Half open; a value below the lowest range gives no points.
     "churn_range": pa.schema(
         [
-            *_VERSION,
+            *VERSION_COLUMNS,
             ("segment_code", pa.string()),
             ("indicator_code", pa.string()),
             ("lower_value", _VALUE),
@@ -62,7 +62,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "churn_level": pa.schema(
         [
-            *_VERSION,
+            *VERSION_COLUMNS,
             ("segment_code", pa.string()),
             ("level", pa.string()),
             ("level_rank", pa.int64()),
@@ -86,11 +86,7 @@ def spans(ranges: Sequence[Range], unit: Unit) -> Iterator[tuple[Decimal, Decima
 
 def rows(version: ChurnVersion) -> dict[str, list[dict[str, Any]]]:
     """Table -> rows of one version."""
-    common = {
-        "policy_version": f"churn@{version.version}",
-        "effective_from": version.effective_from,
-        "effective_to": version.effective_to,
-    }
+    common = version_values("churn", version)
     judgements = version.judgements()
     return {
         "churn": [

@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 
 from orchestration.lib.policies.events import EventsVersion
+from orchestration.lib.policies.versioned import VERSION_COLUMNS, version_values
 
 _RATE = pa.decimal128(18, 8)
 _MONEY = pa.decimal128(18, 2)
-_VERSION = [("policy_version", pa.string()), ("effective_from", pa.date32()), ("effective_to", pa.date32())]
 # Column of event_rule -> parameter of a kind; a kind has those that it needs.
 _PARAMETERS = {
     "lead_days": "lead",
@@ -24,7 +24,7 @@ _PARAMETERS = {
 SCHEMAS: dict[str, pa.Schema] = {
     "event_rule": pa.schema(
         [
-            *_VERSION,
+            *VERSION_COLUMNS,
             ("event_kind", pa.string()),
             ("rule_id", pa.string()),
             ("label_zh", pa.string()),
@@ -37,10 +37,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("repeat_days", pa.int64()),
         ]
     ),
-    "event_fall": pa.schema([*_VERSION, ("month_count", pa.int64()), ("min_rate", _RATE)]),
+    "event_fall": pa.schema([*VERSION_COLUMNS, ("month_count", pa.int64()), ("min_rate", _RATE)]),
     "archive": pa.schema(
         [
-            *_VERSION,
+            *VERSION_COLUMNS,
             ("min_month_avg_cny", _MONEY),
             ("due_days", pa.int64()),
             ("unowned_role_code", pa.string()),
@@ -48,18 +48,14 @@ SCHEMAS: dict[str, pa.Schema] = {
         ]
     ),
     "archive_field": pa.schema(
-        [*_VERSION, ("field_code", pa.string()), ("rule_id", pa.string()), ("label_zh", pa.string())]
+        [*VERSION_COLUMNS, ("field_code", pa.string()), ("rule_id", pa.string()), ("label_zh", pa.string())]
     ),
 }
 
 
 def rows(version: EventsVersion) -> dict[str, list[dict[str, Any]]]:
     """Table -> rows of one version."""
-    common = {
-        "policy_version": f"events@{version.version}",
-        "effective_from": version.effective_from,
-        "effective_to": version.effective_to,
-    }
+    common = version_values("events", version)
     archive = version.archive
     fall = version.events.aum_fall
     return {

@@ -8,14 +8,14 @@ from typing import Any
 import pyarrow as pa
 
 from orchestration.lib.policies.obligations import ObligationsVersion
+from orchestration.lib.policies.versioned import VERSION_COLUMNS, version_values
 
-_VERSION = [("policy_version", pa.string()), ("effective_from", pa.date32()), ("effective_to", pa.date32())]
 _MONEY = pa.decimal128(18, 2)
 SCHEMAS: dict[str, pa.Schema] = {
     # One row per cadence and tier. Precedence 1 stands first in the file.
     "cadence": pa.schema(
         [
-            *_VERSION,
+            *VERSION_COLUMNS,
             ("cadence_code", pa.string()),
             ("strategy_code", pa.string()),
             ("scheme_code", pa.string()),
@@ -35,24 +35,24 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("precedence", pa.int64()),
         ]
     ),
-    "cadence_festival": pa.schema([*_VERSION, ("cadence_code", pa.string()), ("festival_code", pa.string())]),
+    "cadence_festival": pa.schema([*VERSION_COLUMNS, ("cadence_code", pa.string()), ("festival_code", pa.string())]),
     "obligation_kind": pa.schema(
-        [*_VERSION, ("kind", pa.string()), ("label_zh", pa.string()), ("is_marketing", pa.bool_())]
+        [*VERSION_COLUMNS, ("kind", pa.string()), ("label_zh", pa.string()), ("is_marketing", pa.bool_())]
     ),
     # Preference 1 is proposed first.
     "kind_channel": pa.schema(
         [
-            *_VERSION,
+            *VERSION_COLUMNS,
             ("kind", pa.string()),
             ("channel", pa.string()),
             ("preference", pa.int64()),
             ("needs_consent", pa.bool_()),
         ]
     ),
-    "kind_purpose": pa.schema([*_VERSION, ("kind", pa.string()), ("purpose", pa.string())]),
-    "obligation": pa.schema([*_VERSION, ("late_contact_days", pa.int64()), ("leap_birthday", pa.string())]),
+    "kind_purpose": pa.schema([*VERSION_COLUMNS, ("kind", pa.string()), ("purpose", pa.string())]),
+    "obligation": pa.schema([*VERSION_COLUMNS, ("late_contact_days", pa.int64()), ("leap_birthday", pa.string())]),
     "suppression_reason": pa.schema(
-        [*_VERSION, ("reason_code", pa.string()), ("label_zh", pa.string()), ("rule_id", pa.string())]
+        [*VERSION_COLUMNS, ("reason_code", pa.string()), ("label_zh", pa.string()), ("rule_id", pa.string())]
     ),
 }
 
@@ -64,11 +64,7 @@ def sample_below(rate: Decimal | None) -> str | None:
 
 def rows(version: ObligationsVersion) -> dict[str, list[dict[str, Any]]]:
     """Table -> rows of one version."""
-    common = {
-        "policy_version": f"obligations@{version.version}",
-        "effective_from": version.effective_from,
-        "effective_to": version.effective_to,
-    }
+    common = version_values("obligations", version)
     cadences = [
         (each, code, cadence) for each in version.cadence_sets.values() for code, cadence in each.cadences.items()
     ]

@@ -7,13 +7,13 @@ from typing import Any
 import pyarrow as pa
 
 from orchestration.lib.policies.offers import OffersVersion
+from orchestration.lib.policies.versioned import VERSION_COLUMNS, version_values
 
 _RATE = pa.decimal128(18, 8)
-_VERSION = [("policy_version", pa.string()), ("effective_from", pa.date32()), ("effective_to", pa.date32())]
 SCHEMAS: dict[str, pa.Schema] = {
     "offer": pa.schema(
         [
-            *_VERSION,
+            *VERSION_COLUMNS,
             ("most_offers", pa.int64()),
             ("maturity_days", pa.int64()),
             ("minimum_support", _RATE),
@@ -28,26 +28,22 @@ SCHEMAS: dict[str, pa.Schema] = {
     # Preference 1 holds before the others.
     "offer_kind": pa.schema(
         [
-            *_VERSION,
+            *VERSION_COLUMNS,
             ("offer_kind", pa.string()),
             ("preference", pa.int64()),
             ("label_zh", pa.string()),
             ("rule_id", pa.string()),
         ]
     ),
-    "offer_family": pa.schema([*_VERSION, ("product_family", pa.string()), ("label_zh", pa.string())]),
-    "offer_appetite": pa.schema([*_VERSION, ("risk_appetite", pa.string()), ("highest_risk", pa.string())]),
-    "offer_reason": pa.schema([*_VERSION, ("reason_code", pa.string()), ("label_zh", pa.string())]),
+    "offer_family": pa.schema([*VERSION_COLUMNS, ("product_family", pa.string()), ("label_zh", pa.string())]),
+    "offer_appetite": pa.schema([*VERSION_COLUMNS, ("risk_appetite", pa.string()), ("highest_risk", pa.string())]),
+    "offer_reason": pa.schema([*VERSION_COLUMNS, ("reason_code", pa.string()), ("label_zh", pa.string())]),
 }
 
 
 def rows(version: OffersVersion) -> dict[str, list[dict[str, Any]]]:
     """Table -> rows of one version."""
-    common = {
-        "policy_version": f"offers@{version.version}",
-        "effective_from": version.effective_from,
-        "effective_to": version.effective_to,
-    }
+    common = version_values("offers", version)
     suitability = version.suitability
     return {
         "offer": [

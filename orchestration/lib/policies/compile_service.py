@@ -7,14 +7,13 @@ from typing import Any
 import pyarrow as pa
 
 from orchestration.lib.policies.service import STEPS, ServiceVersion
+from orchestration.lib.policies.versioned import VERSION_COLUMNS, version_values
 
 SCHEMAS: dict[str, pa.Schema] = {
     # Working days after the day of receipt by which a step of a complaint is taken; step 1 comes first.
     "complaint_step": pa.schema(
         [
-            ("policy_version", pa.string()),
-            ("effective_from", pa.date32()),
-            ("effective_to", pa.date32()),
+            *VERSION_COLUMNS,
             ("severity", pa.string()),
             ("step_code", pa.string()),
             ("step_no", pa.int64()),
@@ -33,9 +32,7 @@ def rows(version: ServiceVersion) -> dict[str, list[dict[str, Any]]]:
     return {
         "complaint_step": [
             {
-                "policy_version": f"service@{version.version}",
-                "effective_from": version.effective_from,
-                "effective_to": version.effective_to,
+                **version_values("service", version),
                 "severity": severity,
                 "step_code": step,
                 "step_no": number,

@@ -9,8 +9,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from orchestration.lib.bank_calendar import DAYS_AROUND
 from orchestration.lib.contracts import load_contracts
 from orchestration.lib.policies.actions import (
-    CHURN_LEVELS,
-    COMPLAINT_STEPS,
     PLACEHOLDERS,
     Action,
     ActionsVersion,
@@ -18,8 +16,10 @@ from orchestration.lib.policies.actions import (
     UrgencyBin,
     ValueBin,
 )
+from orchestration.lib.policies.churn import LEVELS
 from orchestration.lib.policies.finding import Finding, Kind
 from orchestration.lib.policies.load import PolicySet
+from orchestration.lib.policies.service import STEPS
 from orchestration.lib.policies.yaml_file import Loc
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -91,8 +91,8 @@ def _lint_codes(policies: PolicySet, i: int, version: ActionsVersion) -> Iterato
     kinds = {kind for each in policies.obligations.versions for kind in each.kinds}
     events = {kind for each in policies.events.versions for kind in each.events.stated()}
     yield from _lint_all_named(policies, i, "obligations", version.obligations, kinds, "kind of obligation")
-    yield from _lint_all_named(policies, i, "churn_warnings", version.churn_warnings, CHURN_LEVELS, "level")
-    yield from _lint_all_named(policies, i, "complaints", version.complaints, COMPLAINT_STEPS, "step")
+    yield from _lint_all_named(policies, i, "churn_warnings", version.churn_warnings, LEVELS[::-1], "level")
+    yield from _lint_all_named(policies, i, "complaints", version.complaints, STEPS, "step")
     yield from _lint_all_named(policies, i, "channels_zh", version.channels_zh, _delivered("channel"), "channel")
     for code in version.events:
         if code not in events:
