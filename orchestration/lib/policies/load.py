@@ -39,7 +39,7 @@ from orchestration.lib.policies.yaml_file import Loc, Unreadable, line_of, read_
 T = TypeVar("T", bound=BaseModel)
 Version = SchemeVersion | AssetClassVersion | MeasureRulesVersion | BookVersion | DatedVersion
 V = TypeVar("V", bound=Version)
-# Files of what is decided from day to day, and what it is judged by. Decisions are never restated: a change here dirties
+# Files of what is decided from day to day and what that is judged by. Decisions are never restated: a change dirties
 # no fact.
 DAILY_FILES: dict[str, type[Obligations | Events | Actions | Appraisal | Churn | Offers | Service]] = {
     "actions": Actions,
