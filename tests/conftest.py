@@ -28,7 +28,7 @@ AS_OF_DATE = date(2026, 5, 4)
 LAST_DELIVERED_DATE = date(2026, 5, 8)
 
 
-# Files of these folders take minutes each: they are dealt to the processes first, or the suite would wait for the last one.
+# Files of these folders take minutes each: they are dealt to the processes first, or the suite would wait for the last.
 SLOW_FOLDERS = ("pipeline", "appraisal", "books", "dbt", "expectations", "berka", "maintenance")
 
 
