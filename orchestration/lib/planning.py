@@ -406,7 +406,8 @@ def plan_build(
             candidates.append(policy_dirty)
         if as_of > published_as_of:
             candidates.append(published_as_of + DAY)
-        if not candidates and dirty is None and not new:
+        # Objections change what is told of quarters that have ended, which every build tells anew.
+        if not candidates and dirty is None and not new and not journal.unbuilt_objections:
             if missing:
                 raise MissingFeed(lacking)
             return None
