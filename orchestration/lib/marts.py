@@ -218,6 +218,7 @@ MARTS = (
         date_column="business_date",
         is_fact=False,
     ),
+    Mart("appraisal", "restatement", ("as_of_date", "restatement_id"), date_column="as_of_date", is_fact=False),
 )
 
 

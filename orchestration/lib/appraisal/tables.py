@@ -183,6 +183,7 @@ CLOSED_QUARTER = pa.schema(
         ("period_code", _TEXT),
         ("start_date", _DATE),
         ("end_date", _DATE),
+        ("evaluation_date", _DATE),
         ("closed_as_of", _DATE),
         ("version", _COUNT),
         ("content_hash", _TEXT),
@@ -200,4 +201,20 @@ OBJECTION = pa.schema(
 )
 CONDUCT_FINDING = pa.schema(
     [("period_code", _TEXT), ("employee_id", _TEXT), ("finding_date", _DATE), ("reason", _TEXT)]
+)
+RESTATEMENT = pa.schema(
+    [
+        ("restatement_id", _TEXT),
+        ("as_of_date", _DATE),
+        ("period_code", _TEXT),
+        ("employee_id", _TEXT),
+        ("measure_code", _TEXT),
+        ("old_value", _RATE),
+        ("new_value", _RATE),
+        ("old_score", _SCORE),
+        ("new_score", _SCORE),
+        ("delta_score", _SCORE),
+        ("cause_batch_id", _TEXT),
+        ("from_version", _COUNT),
+    ]
 )
