@@ -219,6 +219,17 @@ MARTS = (
         is_fact=False,
     ),
     Mart("appraisal", "restatement", ("as_of_date", "restatement_id"), date_column="as_of_date", is_fact=False),
+    Mart(
+        "appraisal",
+        "cohort",
+        ("period_code", "customer_id"),
+        partition_column="period_code",
+        date_column="cohort_date",
+        rows_of="core.fct_cohort",
+        is_fact=False,
+    ),
+    # A quarter ends with the books, which are decided.
+    Mart("appraisal", "book_flow", ("period_code", "subject_kind", "subject_id"), is_fact=False),
 )
 
 

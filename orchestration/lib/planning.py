@@ -35,6 +35,10 @@ HISTORY_DAYS_KEPT = 92
 ACTION_DAYS_KEPT = 31
 # Month ends of which the measures of every customer are kept: what a policy draft is compared over.
 MEASURE_MONTHS_KEPT = 13
+# Quarters are appraised by who worked where in them, a quarter back from the month after it, with a margin.
+EMPLOYEE_DAYS_KEPT = 200
+# What a quarter won must last so many days after its end: balances of that day are emitted.
+GUARD_DAYS = 30
 # One dbt call takes at most this many account-days: 20 million took 1.9 GB at the widest model (leg day).
 ACCOUNT_DAYS_PER_ADVANCE = 20_000_000
 OPENING_FEED = "core_banking.opening_balance_days"
@@ -83,6 +87,30 @@ class BookDates:
 
 
 @dataclass(frozen=True)
+class AppraisalPeriod:
+    """A quarter as it is appraised on a month end, within it or in the month after it.
+
+    ``through_date``: the as-of date or the quarter's end, if that is earlier; ``is_final``: the quarter is over and the
+    days that its results had to last are known. ``has_books``: it is known who held whom at the close of the as-of
+    date; books of earlier month ends are let go.
+    """
+
+    start_date: date
+    end_date: date
+    through_date: date
+    is_final: bool
+    has_books: bool
+
+    @property
+    def period_code(self) -> str:
+        return quarter_code(self.start_date)
+
+    @property
+    def prior_start_date(self) -> date:
+        return window_start(self.start_date - DAY, "quarter")
+
+
+@dataclass(frozen=True)
 class Chunk:
     """One advance of the state from base_date (None: from nothing) to as_of_date."""
 
@@ -100,6 +128,7 @@ class Chunk:
     official_evaluation_date: date | None
     windows: dict[date, dict[str, Window]]
     books: BookDates
+    appraisal_periods: list[AppraisalPeriod]
 
 
 @dataclass(frozen=True)
@@ -167,6 +196,11 @@ def window_end(day: date, window: str) -> date:
     return month_end(
         day.replace(month={"month": day.month, "quarter": (day.month + 2) // 3 * 3, "year": 12}[window], day=1)
     )
+
+
+def quarter_code(day: date) -> str:
+    """Code of the quarter of ``day``: 2026Q3."""
+    return f"{day.year}Q{(day.month + 2) // 3}"
 
 
 def month_ends_between(after: date, through: date) -> list[date]:
@@ -440,12 +474,14 @@ def plan_chunk(
     account_dates = sorted((days & kept_account_dates(as_of, first_date)) | set(month_ends) | {end})
     # A month end says the same whether it was reached day by day or at once: it needs the same balance of before.
     flow_dates = {d for d in days if d + FLOW_DAYS * DAY == month_end(d + FLOW_DAYS * DAY)}
-    customer_dates = sorted((days & kept_customer_dates(as_of)) | flow_dates | set(account_dates))
+    guard_dates = {d for d in days if d - GUARD_DAYS * DAY == window_end(d - GUARD_DAYS * DAY, "quarter")}
+    customer_dates = sorted((days & kept_customer_dates(as_of)) | flow_dates | guard_dates | set(account_dates))
     past_ends = month_ends_between(first_date - DAY, end)
     evaluated = {d: _evaluated_schemes(d, first_date, opening_date, policies) for d in past_ends}
     evaluations = [d for d in past_ends if evaluated[d]]
     measure_dates = sorted({*month_ends, end})
     structures = scheme_structures(policies, end)
+    books = _book_dates(after, end, first_date, policies, decided_through)
     return Chunk(
         base_date=base,
         as_of_date=end,
@@ -463,8 +499,40 @@ def plan_chunk(
             d: {code: window(d, code, first_date, opening_date) for code in ("month", "quarter", "year")}
             for d in measure_dates
         },
-        books=_book_dates(after, end, first_date, policies, decided_through),
+        books=books,
+        appraisal_periods=_appraisal_periods(end, first_date, opening_date, books, decided_through),
     )
+
+
+def _appraisal_periods(
+    end: date, first_date: date, opening_date: date | None, books: BookDates, decided_through: date | None
+) -> list[AppraisalPeriod]:
+    """The quarters that a month end appraises: its own, and in the first month of a quarter the one before.
+
+    A quarter is appraised when its first day froze who holds whom, and the quarter before it was delivered whole.
+    """
+    if end != month_end(end) or not books.is_live:
+        return []
+    start = window_start(end, "quarter")
+    quarters = [start, *([window_start(start - DAY, "quarter")] if month_end(start) == end else [])]
+    is_kept = decided_through is not None and end in kept_account_dates(decided_through, first_date)
+    is_known = decided_through is None or end > decided_through or is_kept
+    periods = [
+        AppraisalPeriod(
+            start_date=first,
+            end_date=window_end(first, "quarter"),
+            through_date=min(end, window_end(first, "quarter")),
+            is_final=first < start,
+            has_books=first < start or is_known,
+        )
+        for first in quarters
+    ]
+    return [
+        p
+        for p in periods
+        if p.start_date >= books.seed_date
+        and not window(p.start_date - DAY, "quarter", first_date, opening_date).is_partial
+    ]
 
 
 def _book_dates(
@@ -542,6 +610,28 @@ def advance_json(
             "decided_from": iso(chunk.books.decided_from),
             "decision_dates": [iso(d) for d in chunk.books.decision_dates],
             "late_batches": list(late_batches),
+            "cohort_quarters": [
+                {"period_code": quarter_code(d), "start_date": iso(d)}
+                for d in chunk.books.decision_dates
+                if chunk.books.is_live and d == window_start(d, "quarter")
+            ],
+            "appraisal_periods": [
+                {
+                    "period_code": p.period_code,
+                    "start_date": iso(p.start_date),
+                    "end_date": iso(p.end_date),
+                    "next_start_date": iso(p.end_date + DAY),
+                    "eve_date": iso(p.start_date - DAY),
+                    "prior_eve_date": iso(p.prior_start_date - DAY),
+                    "through_date": iso(p.through_date),
+                    "guard_date": iso(p.end_date + GUARD_DAYS * DAY),
+                    "day_count": (p.through_date - p.start_date).days + 1,
+                    "prior_day_count": (p.start_date - p.prior_start_date).days,
+                    "is_final": p.is_final,
+                    "has_books": p.has_books,
+                }
+                for p in chunk.appraisal_periods
+            ],
             "windows": {
                 iso(day): {
                     code: {

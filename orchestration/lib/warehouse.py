@@ -26,6 +26,7 @@ from orchestration.lib.home import Home
 from orchestration.lib.planning import (
     ACTION_DAYS_KEPT,
     DAY,
+    EMPLOYEE_DAYS_KEPT,
     HISTORY_DAYS_KEPT,
     YEAR_DAYS_KEPT,
     BuildPlan,
@@ -47,6 +48,7 @@ ACCOUNT_STATE = (
     "fct_card_spend",
     "fct_open_door",
     "fct_instrument_price",
+    "fct_priced_value",
     "fct_near_threshold",
     "fct_book_entry",
 )
@@ -354,6 +356,7 @@ _DECISIONS = {
         "branch_id, role_code, initial_employee_id, initial_lost_date, initial_lost_reason_code, policy_version "
         "from published.crm.assignment_change"
     ),
+    "fct_cohort": "select * from published.appraisal.cohort",
     "fct_action": "select * exclude (as_of_date) from published.maintenance.action_list",
     "fct_action_branch_day": "select * exclude (as_of_date) from published.maintenance.action_supervision",
     "fct_cadence_month": "select * from published.maintenance.cadence_compliance",
@@ -438,10 +441,10 @@ def apply_retention(home: Home, as_of: date, first_date: date) -> None:
     with connect(home.warehouse) as con:
         for table in ACCOUNT_STATE:
             con.execute(f"delete from core.{table} where as_of_date not in ({account})")
-        con.execute(
-            f"delete from core.fct_customer_balance where as_of_date not in ({customer}) "
-            "and as_of_date != last_day(as_of_date)"
-        )
+        for table in ("fct_customer_balance", "fct_customer_price_effect"):
+            con.execute(
+                f"delete from core.{table} where as_of_date not in ({customer}) and as_of_date != last_day(as_of_date)"
+            )
         evaluated = ", ".join(f"date '{d}'" for d in sorted(kept_evaluation_dates(as_of, first_date)))
         measured = ", ".join(f"date '{d}'" for d in sorted(kept_measure_dates(as_of)))
         # All evaluations of the primary scheme are kept: a late correction says which of its tiers it changed.
@@ -449,7 +452,7 @@ def apply_retention(home: Home, as_of: date, first_date: date) -> None:
             f"delete from core.fct_tier_evaluation where evaluation_date not in ({evaluated}) "
             "and scheme_code not in (select scheme_code from policy.scheme where is_primary)"
         )
-        for table in ("fct_month_measure", "fct_customer_factor"):
+        for table in ("fct_month_measure", "fct_customer_factor", "fct_quarter_customer"):
             con.execute(f"delete from core.{table} where evaluation_date not in ({measured})")
         # Month ends of which it is, or will be, known who left; and what warnings of today were judged by.
         con.execute(
@@ -462,6 +465,9 @@ def apply_retention(home: Home, as_of: date, first_date: date) -> None:
                 f"delete from core.{table} where evaluation_date not in "
                 f"(select distinct evaluation_date from core.{table} order by evaluation_date desc limit 2)"
             )
+        con.execute("delete from core.fct_employee_day where business_date <= ?", [as_of - EMPLOYEE_DAYS_KEPT * DAY])
+        # Flows of quarters that are over stay as they were told last.
+        con.execute(f"delete from core.fct_book_flow where evaluation_date not in ({measured}) and not is_final")
         month_kept = (as_of - HISTORY_DAYS_KEPT * DAY).replace(day=1)
         con.execute("delete from core.fct_customer_event where business_date < ?", [month_kept])
         forget_obligations(con, as_of)

@@ -33,6 +33,32 @@
     cast(round(cast({{ amount }} as decimal(28, 2)) / nullif(cast({{ divisor }} as decimal(9, 0)), 0), 2) as decimal(18, 2))
 {%- endmacro %}
 
+{#- What an amount (whole fen) is worth once a price that is more than 0 is another, rounded half up to whole fen, negatives
+    mirrored. Exact: fen x price, both whole numbers, has at most 37 digits. -#}
+{% macro revalue_money(amount, price, earlier_price) %}{{ return(adapter.dispatch('revalue_money', 'tierhouse')(amount, price, earlier_price)) }}{% endmacro %}
+{% macro duckdb__revalue_money(amount, price, earlier_price) -%}
+    cast(
+        sign({{ amount }}) * cast(
+            (
+                cast(abs(cast({{ amount }} as decimal(28, 2))) * 100 as hugeint) * cast(cast({{ price }} as decimal(28, 8)) * 200000000 as hugeint)
+                + cast(cast({{ earlier_price }} as decimal(28, 8)) * 100000000 as hugeint)
+            ) // cast(cast({{ earlier_price }} as decimal(28, 8)) * 200000000 as hugeint)
+            as decimal(18, 0)
+        ) * cast(0.01 as decimal(3, 2)) as decimal(18, 2)
+    )
+{%- endmacro %}
+{% macro spark__revalue_money(amount, price, earlier_price) -%}
+    cast(
+        sign({{ amount }}) * cast(
+            (
+                cast(abs(cast({{ amount }} as decimal(28, 2))) * 100 as decimal(18, 0)) * cast(cast({{ price }} as decimal(28, 8)) * 200000000 as decimal(19, 0))
+                + cast(cast({{ earlier_price }} as decimal(28, 8)) * 100000000 as decimal(19, 0))
+            ) div cast(cast({{ earlier_price }} as decimal(28, 8)) * 200000000 as decimal(19, 0))
+            as decimal(18, 0)
+        ) * cast(0.01 as decimal(3, 2)) as decimal(18, 2)
+    )
+{%- endmacro %}
+
 {#- Comma-joined values in order; NULL for none. -#}
 {% macro sorted_string_agg(value) %}{{ return(adapter.dispatch('sorted_string_agg', 'tierhouse')(value)) }}{% endmacro %}
 {% macro duckdb__sorted_string_agg(value) -%}

@@ -44,7 +44,8 @@ deposit_positions as (
         accounts.branch_id,
         accounts.currency,
         accounts.balance,
-        {{ multiply_money('accounts.balance', 'fx_days.rate_cny') }} as value_cny
+        {{ multiply_money('accounts.balance', 'fx_days.rate_cny') }} as value_cny,
+        case when accounts.currency != 'CNY' then 'fx:' || accounts.currency end as price_key
     from {{ ref('stg_core_banking__deposit_accounts') }} as accounts
     inner join batch_days
         on
@@ -64,7 +65,8 @@ loan_positions as (
         loans.branch_id,
         loans.currency,
         loans.outstanding_balance as balance,
-        {{ multiply_money('loans.outstanding_balance', 'fx_days.rate_cny') }} as value_cny
+        {{ multiply_money('loans.outstanding_balance', 'fx_days.rate_cny') }} as value_cny,
+        case when loans.currency != 'CNY' then 'fx:' || loans.currency end as price_key
     from {{ ref('stg_loan__loans') }} as loans
     inner join batch_days
         on batch_days.feed_id = 'loan.loans' and loans.batch_id = batch_days.batch_id
@@ -82,7 +84,8 @@ card_positions as (
         cards.branch_id,
         cards.currency,
         cards.outstanding_balance as balance,
-        {{ multiply_money('cards.outstanding_balance', 'fx_days.rate_cny') }} as value_cny
+        {{ multiply_money('cards.outstanding_balance', 'fx_days.rate_cny') }} as value_cny,
+        case when cards.currency != 'CNY' then 'fx:' || cards.currency end as price_key
     from {{ ref('stg_card__card_accounts') }} as cards
     inner join batch_days
         on batch_days.feed_id = 'card.card_accounts' and cards.batch_id = batch_days.batch_id
@@ -102,7 +105,8 @@ margin_positions as (
         accounts.branch_id,
         accounts.currency,
         accounts.margin_balance as balance,
-        {{ multiply_money('accounts.margin_balance', 'fx_days.rate_cny') }} as value_cny
+        {{ multiply_money('accounts.margin_balance', 'fx_days.rate_cny') }} as value_cny,
+        case when accounts.currency != 'CNY' then 'fx:' || accounts.currency end as price_key
     from {{ ref('stg_brokerage__custody_accounts') }} as accounts
     inner join batch_days
         on
@@ -135,7 +139,8 @@ security_positions as (
         coalesce(custody_owners.branch_id, 'unknown_branch') as branch_id,
         price_days.currency,
         {{ multiply_units('positions.quantity', 'price_days.price') }} as balance,
-        {{ multiply_units('positions.quantity', 'price_days.unit_price_cny') }} as value_cny
+        {{ multiply_units('positions.quantity', 'price_days.unit_price_cny') }} as value_cny,
+        'price:' || positions.instrument_id as price_key
     from {{ ref('stg_brokerage__security_positions') }} as positions
     inner join batch_days
         on
@@ -169,7 +174,11 @@ holding_positions as (
             when holdings.instrument_id is null
                 then {{ multiply_money('round(holdings.units, 2)', 'fx_days.rate_cny') }}
             else {{ multiply_units('holdings.units', 'price_days.unit_price_cny') }}
-        end as value_cny
+        end as value_cny,
+        case
+            when holdings.instrument_id is not null then 'price:' || holdings.instrument_id
+            when holdings.currency != 'CNY' then 'fx:' || holdings.currency
+        end as price_key
     from {{ ref('stg_wealth__wealth_holdings') }} as holdings
     inner join batch_days
         on
@@ -212,6 +221,7 @@ deposit_legs as (
         coalesce(owner_days.owner_no, 1) as owner_no,
         deposit_positions.balance,
         deposit_positions.value_cny,
+        deposit_positions.price_key,
         case
             when owner_days.owner_no > 1
                 then {{ share_of_money('deposit_positions.value_cny', 'owner_days.share') }}
@@ -248,7 +258,8 @@ split_deposit_legs as (
         case
             when legs.owner_no > 1 then legs.joint_value_cny
             else legs.value_cny - coalesce(joint_values.joint_value_cny, 0)
-        end as value_cny
+        end as value_cny,
+        legs.price_key
     from deposit_legs as legs
     left join joint_values
         on
@@ -281,7 +292,8 @@ final as (
         legs.branch_id,
         legs.currency,
         cast(legs.balance as decimal(18, 2)) as balance,
-        cast(legs.value_cny as decimal(18, 2)) as value_cny
+        cast(legs.value_cny as decimal(18, 2)) as value_cny,
+        legs.price_key
     from legs
     left join product_days
         on
