@@ -440,6 +440,43 @@ def explain(
     print_explanation(explanation, policies, console)
 
 
+@app.command("explain-score")
+def explain_score(
+    employee: Annotated[str, typer.Argument(help="The employee's id, as hr.employees has it.")],
+    period: Annotated[str, typer.Argument(help="The quarter, as 2026Q3.")],
+    measure: Annotated[str | None, typer.Argument(help="One measure; it is shown with all its customers.")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Say how an employee's quarter was scored: each cell's arithmetic, its customers, gates and flags."""
+    from orchestration.lib.explain_score import ExplainScoreError, print_scorecard, read_scorecard
+    from orchestration.lib.policies import PolicyError, load_policies
+
+    try:
+        card = read_scorecard(Home.resolve(home), load_policies(), employee, period, measure)
+    except (ExplainScoreError, PolicyError) as error:
+        raise _fail(str(error)) from error
+    print_scorecard(card, console, with_customers=measure is not None)
+
+
+@app.command()
+def scorecard(
+    employee: Annotated[str, typer.Argument(help="The employee's id, as hr.employees has it.")],
+    period: Annotated[str, typer.Argument(help="The quarter, as 2026Q3.")],
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")],
+    home: HomeOption = None,
+) -> None:
+    """Write an employee's quarter as one HTML page that opens and prints without the internet."""
+    from orchestration.lib.explain_score import ExplainScoreError, read_scorecard, scorecard_page
+    from orchestration.lib.policies import PolicyError, load_policies
+
+    try:
+        page = scorecard_page(read_scorecard(Home.resolve(home), load_policies(), employee, period))
+    except (ExplainScoreError, PolicyError) as error:
+        raise _fail(str(error)) from error
+    out.write_text(page, encoding="utf-8")
+    console.print(f"{out} written")
+
+
 @app.command()
 def override(
     check_name: Annotated[str, typer.Argument(help="The blocking check, as the verdict names it.")],
