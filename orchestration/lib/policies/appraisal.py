@@ -71,7 +71,7 @@ FLAG_PARAMETERS: dict[FlagKind, tuple[str, ...]] = {
     "bunching": ("rate", "least", "others"),
     "opened_unused": ("least",),
     "family_shifting": ("rate", "amount", "days"),
-    "handover_timing": ("days",),
+    "handover_timing": ("days", "least"),
     "contacts_in_bulk": ("least", "others"),
     "supervisor_as_b": ("least",),
 }
