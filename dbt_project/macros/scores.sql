@@ -1,5 +1,5 @@
-{#- A ratio, or half a sum, of whole numbers of either sign in units of 10^-scale, rounded half up and away from 0;
-    NULL when the whole is 0. `whole` is not negative. -#}
+{#- A whole number of either sign divided by one that is not negative, rounded half up and away from 0, as a decimal:
+    the quotient counts its smallest units. NULL when the divisor is 0. -#}
 {% macro signed_ratio(part, whole, scale) -%}
     cast(
         case when {{ part }} < 0 then -1 else 1 end
@@ -87,7 +87,7 @@
             when {{ cells }}.measure_code != 'm5_growth'
                 then {{ rate(cells ~ '.numerator_days', cells ~ '.denominator_days') }}
             when {{ cells }}.base_cny > 0
-                then {{ signed_ratio(units(cells ~ '.value_cny', 2), units(cells ~ '.base_cny', 2), 8) }}
+                then {{ signed_ratio(units(cells ~ '.value_cny', 10), units(cells ~ '.base_cny', 2), 8) }}
         end as value_rate
 {%- endmacro %}
 
