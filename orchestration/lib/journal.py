@@ -4,8 +4,8 @@ Events: ``begin`` (build_id, as_of_date, base, dirty_from, new batch ids, policy
 (build_id, version, hashes), ``failed`` (build_id, what). An override of a blocking check is an event too, and so are
 results of the books optimiser, ``books_allocated`` and ``books_proposed`` (date, file, sha256), and
 ``proposal_accepted`` (proposed_date, effective_date, by, approved_by, sha256). So are ``objection_filed`` (period_code,
-date, file, sha256, by, approved_by) and ``quarter_closed`` (period_code, start_date, through, closed_as_of, version,
-content_hash, manifest_sha256, by, approved_by): the line is the close.
+date, file, sha256, by, approved_by) and ``quarter_closed`` (period_code, start_date, through, evaluation_date,
+closed_as_of, version, content_hash, manifest_sha256, by, approved_by): the line is the close.
 ``dirty_from`` is the earliest date touched since the last published build; state from there on is never
 a base.
 """

@@ -232,6 +232,7 @@ MARTS = (
         date_column="business_date",
         is_fact=False,
     ),
+    Mart("appraisal", "restatement", ("as_of_date", "restatement_id"), date_column="as_of_date", is_fact=False),
     Mart(
         "appraisal",
         "cohort",
@@ -242,6 +243,7 @@ MARTS = (
         is_fact=False,
     ),
     # A quarter ends with the books, which are decided.
+    Mart("appraisal", "integrity_flag", ("period_code", "flag_id"), is_fact=False),
     Mart("appraisal", "book_flow", ("period_code", "subject_kind", "subject_id"), is_fact=False),
 )
 

@@ -144,6 +144,7 @@ def build_table_names() -> list[str]:
 def published_copies() -> dict[str, str]:
     """Table of source ``build`` -> the relation of which it holds published rows."""
     copies = {name: relation for name, (_, relation, _) in _PUBLISHED_ROWS.items()}
+    copies["told_restatement"] = "appraisal.restatement"
     return copies | {name: mart.relation for name, mart in CLOSED_TABLES.items()}
 
 

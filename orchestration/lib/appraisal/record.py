@@ -11,16 +11,29 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from orchestration.lib.appraisal.objections import CONDUCT, read_objections
-from orchestration.lib.appraisal.tables import CLOSED_QUARTER, CONDUCT_FINDING, FROZEN_MARTS, GIVEN_BACK, OBJECTION
+from orchestration.lib.appraisal.tables import (
+    CLOSED_QUARTER,
+    CONDUCT_FINDING,
+    FROZEN_MARTS,
+    GIVEN_BACK,
+    OBJECTION,
+    RESTATEMENT,
+)
 from orchestration.lib.files import file_sha256
 from orchestration.lib.home import Home
 from orchestration.lib.journal import Journal
 
 MANIFEST = "manifest.json"
 # Tables of dbt's source `build` that a close and objections make.
-RECORD_TABLES = {"closed_quarter": CLOSED_QUARTER, "objection": OBJECTION, "conduct_finding": CONDUCT_FINDING}
+RECORD_TABLES = {
+    "closed_quarter": CLOSED_QUARTER,
+    "objection": OBJECTION,
+    "conduct_finding": CONDUCT_FINDING,
+    "told_restatement": RESTATEMENT,
+}
 CLOSED_TABLES = {mart.source: mart for mart in GIVEN_BACK}
 
 
@@ -77,6 +90,7 @@ def record_tables(home: Home) -> dict[str, pa.Table]:
             "period_code": close["period_code"],
             "start_date": date.fromisoformat(close["start_date"]),
             "end_date": date.fromisoformat(close["through"]),
+            "evaluation_date": date.fromisoformat(close["evaluation_date"]),
             "closed_as_of": date.fromisoformat(close["closed_as_of"]),
             "version": close["version"],
             "content_hash": close["content_hash"],
@@ -91,7 +105,14 @@ def record_tables(home: Home) -> dict[str, pa.Table]:
         "closed_quarter": pa.Table.from_pylist(quarters, schema=CLOSED_QUARTER),
         "objection": _rows(list(cells.values()), OBJECTION),
         "conduct_finding": _rows(list(findings.values()), CONDUCT_FINDING),
+        "told_restatement": _told_restatements(home),
     }
+
+
+def _told_restatements(home: Home) -> pa.Table:
+    """What the version that readers see tells of corrections of closed quarters."""
+    file = home.current / "parquet" / "appraisal" / "restatement" / "part-0.parquet"
+    return pq.read_table(file, schema=RESTATEMENT) if file.exists() else RESTATEMENT.empty_table()
 
 
 def _rows(entries: list[Any], schema: pa.Schema) -> pa.Table:

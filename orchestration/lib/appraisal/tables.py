@@ -10,7 +10,13 @@ _TEXT, _DATE, _COUNT, _FLAG = pa.string(), pa.date32(), pa.int64(), pa.bool_()
 _RATE, _SCORE, _QUANTITY = pa.decimal128(18, 8), pa.decimal128(18, 4), pa.decimal128(28, 8)
 _MONEY, _TOTAL = pa.decimal128(18, 2), pa.decimal128(28, 2)
 
-_FINALITY = [("through_date", _DATE), ("is_final", _FLAG), ("is_frozen", _FLAG), ("policy_version", _TEXT)]
+_FINALITY = [
+    ("evaluation_date", _DATE),
+    ("through_date", _DATE),
+    ("is_final", _FLAG),
+    ("policy_version", _TEXT),
+    ("is_frozen", _FLAG),
+]
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,6 @@ FROZEN_MARTS = (
                 ("excluded_count", _COUNT),
                 ("liable_count", _COUNT),
                 ("market_effect_cny", _MONEY),
-                ("evaluation_date", _DATE),
                 *_FINALITY,
             ]
         ),
@@ -88,7 +93,6 @@ FROZEN_MARTS = (
                 ("revenue_credit_cny", _MONEY),
                 ("carried_adjustment", _SCORE),
                 ("total_with_adjustment", _SCORE),
-                ("evaluation_date", _DATE),
                 *_FINALITY,
             ]
         ),
@@ -109,7 +113,6 @@ FROZEN_MARTS = (
                 ("score", _SCORE),
                 ("weight", _RATE),
                 ("mid_high_growth_count", _COUNT),
-                ("evaluation_date", _DATE),
                 *_FINALITY,
             ]
         ),
@@ -138,7 +141,6 @@ FROZEN_MARTS = (
                 ("cause_code", _TEXT),
                 ("is_liable", _FLAG),
                 ("objection_action", _TEXT),
-                ("evaluation_date", _DATE),
                 *_FINALITY,
             ]
         ),
@@ -167,10 +169,13 @@ FROZEN_MARTS = (
                 ("period_code", _TEXT),
                 ("subject_kind", _TEXT),
                 ("subject_id", _TEXT),
+                ("as_of_date", _DATE),
+                ("through_date", _DATE),
+                ("is_final", _FLAG),
                 *[(f"{name}_count", _COUNT) for name in _FLOW],
-                *[(f"{name}_aum_cny", _TOTAL) for name in _FLOW],
-                ("change_aum_cny", _TOTAL),
-                *_FINALITY,
+                *[(f"{name}_aum_cny", _MONEY) for name in _FLOW],
+                ("change_aum_cny", _MONEY),
+                ("is_frozen", _FLAG),
             ]
         ),
     ),
@@ -180,8 +185,8 @@ FROZEN_MARTS = (
         pa.schema(
             [
                 ("period_code", _TEXT),
-                ("cohort_date", _DATE),
                 ("customer_id", _TEXT),
+                ("cohort_date", _DATE),
                 ("tier_code", _TEXT),
                 ("tier_rank", _COUNT),
                 ("tier_policy_version", _TEXT),
@@ -200,6 +205,7 @@ CLOSED_QUARTER = pa.schema(
         ("period_code", _TEXT),
         ("start_date", _DATE),
         ("end_date", _DATE),
+        ("evaluation_date", _DATE),
         ("closed_as_of", _DATE),
         ("version", _COUNT),
         ("content_hash", _TEXT),
@@ -217,4 +223,20 @@ OBJECTION = pa.schema(
 )
 CONDUCT_FINDING = pa.schema(
     [("period_code", _TEXT), ("employee_id", _TEXT), ("finding_date", _DATE), ("reason", _TEXT)]
+)
+RESTATEMENT = pa.schema(
+    [
+        ("restatement_id", _TEXT),
+        ("as_of_date", _DATE),
+        ("period_code", _TEXT),
+        ("employee_id", _TEXT),
+        ("measure_code", _TEXT),
+        ("old_value", _RATE),
+        ("new_value", _RATE),
+        ("old_score", _SCORE),
+        ("new_score", _SCORE),
+        ("delta_score", _SCORE),
+        ("cause_batch_id", _TEXT),
+        ("from_version", _COUNT),
+    ]
 )
