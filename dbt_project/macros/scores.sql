@@ -92,6 +92,17 @@
 {%- endmacro %}
 
 
+{#- Code of the quarter of a day: 2026Q1. -#}
+{% macro quarter_of(day) -%}
+    {%- set text = 'cast(' ~ day ~ ' as ' ~ dbt.type_string() ~ ')' -%}
+    substring({{ text }}, 1, 4) || case
+        when substring({{ text }}, 6, 2) <= '03' then 'Q1'
+        when substring({{ text }}, 6, 2) <= '06' then 'Q2'
+        when substring({{ text }}, 6, 2) <= '09' then 'Q3'
+        else 'Q4'
+    end
+{%- endmacro %}
+
 {#- Code of the quarter before one: 2026Q1 -> 2025Q4. -#}
 {% macro quarter_before(period_code) -%}
     case
