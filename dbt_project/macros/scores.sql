@@ -103,9 +103,9 @@
     end
 {%- endmacro %}
 
-{#- Rows of a model by columns and is_frozen: those of a closed period as they were frozen, for as long as the model
-    knows the period. -#}
-{% macro told(model, closed_rows, columns, is_cte=false) -%}
+{#- Rows of a model by columns and is_frozen: those of a closed period as they were frozen; `is_archived`: as long as its
+    evaluation is kept. -#}
+{% macro told(model, closed_rows, columns, is_cte=false, is_archived=false) -%}
     {%- set rows = model if is_cte else ref(model) %}
     select
         {%- for column in columns %}
@@ -123,4 +123,8 @@
         {%- endfor %}
         true as is_frozen
     from {{ source('build', closed_rows) }} as rows_then
+    {%- if is_archived %}
+    inner join {{ ref('int_appraisal__newest_evaluation') }} as kept
+        on rows_then.period_code = kept.period_code
+    {%- endif %}
 {%- endmacro %}

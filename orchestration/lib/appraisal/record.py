@@ -14,14 +14,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orchestration.lib.appraisal.objections import CONDUCT, read_objections
-from orchestration.lib.appraisal.tables import CLOSED_QUARTER, CONDUCT_FINDING, FROZEN_MARTS, GIVEN_BACK, OBJECTION, RESTATEMENT
+from orchestration.lib.appraisal.tables import (
+    CLOSED_QUARTER,
+    CONDUCT_FINDING,
+    FROZEN_MARTS,
+    GIVEN_BACK,
+    OBJECTION,
+    RESTATEMENT,
+)
 from orchestration.lib.files import file_sha256
 from orchestration.lib.home import Home
 from orchestration.lib.journal import Journal
 
 MANIFEST = "manifest.json"
 # Tables of dbt's source `build` that a close and objections make.
-RECORD_TABLES = {"closed_quarter": CLOSED_QUARTER, "objection": OBJECTION, "conduct_finding": CONDUCT_FINDING, "told_restatement": RESTATEMENT}
+RECORD_TABLES = {
+    "closed_quarter": CLOSED_QUARTER,
+    "objection": OBJECTION,
+    "conduct_finding": CONDUCT_FINDING,
+    "told_restatement": RESTATEMENT,
+}
 CLOSED_TABLES = {mart.source: mart for mart in GIVEN_BACK}
 
 

@@ -10,7 +10,13 @@ _TEXT, _DATE, _COUNT, _FLAG = pa.string(), pa.date32(), pa.int64(), pa.bool_()
 _RATE, _SCORE, _QUANTITY = pa.decimal128(18, 8), pa.decimal128(18, 4), pa.decimal128(28, 8)
 _MONEY, _TOTAL = pa.decimal128(18, 2), pa.decimal128(28, 2)
 
-_FINALITY = [("through_date", _DATE), ("is_final", _FLAG), ("is_frozen", _FLAG), ("policy_version", _TEXT)]
+_FINALITY = [
+    ("evaluation_date", _DATE),
+    ("through_date", _DATE),
+    ("is_final", _FLAG),
+    ("policy_version", _TEXT),
+    ("is_frozen", _FLAG),
+]
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,11 @@ FROZEN_MARTS = (
                 ("score", _SCORE),
                 ("weight", _RATE),
                 ("gate_code", _TEXT),
+                ("evidence_count", _COUNT),
+                ("numerator_count", _COUNT),
+                ("excluded_count", _COUNT),
+                ("liable_count", _COUNT),
+                ("market_effect_cny", _MONEY),
                 *_FINALITY,
             ]
         ),
@@ -72,11 +83,16 @@ FROZEN_MARTS = (
                 ("peer_group_code", _TEXT),
                 ("cohort_count", _COUNT),
                 ("total_score", _SCORE),
-                ("gate_code", _TEXT),
                 ("rank_in_peer_group", _COUNT),
+                ("gate_code", _TEXT),
+                ("complaint_count", _COUNT),
+                ("cadence_rate", _RATE),
+                ("archive_rate", _RATE),
+                ("conduct_count", _COUNT),
+                ("liable_count", _COUNT),
+                ("revenue_credit_cny", _MONEY),
                 ("carried_adjustment", _SCORE),
                 ("total_with_adjustment", _SCORE),
-                ("revenue_credit_cny", _MONEY),
                 *_FINALITY,
             ]
         ),
@@ -112,16 +128,19 @@ FROZEN_MARTS = (
                 ("customer_id", _TEXT),
                 ("branch_id", _TEXT),
                 ("cohort_role", _TEXT),
+                ("is_opening", _FLAG),
+                ("is_longest_holder", _FLAG),
                 ("held_days", _COUNT),
                 ("day_count", _COUNT),
                 ("weight", _RATE),
                 ("is_numerator", _FLAG),
-                ("value_cny", _TOTAL),
-                ("base_cny", _TOTAL),
-                ("price_effect_cny", _TOTAL),
+                ("value_cny", _MONEY),
+                ("base_cny", _MONEY),
+                ("price_effect_cny", _MONEY),
                 ("exclusion_reason", _TEXT),
                 ("cause_code", _TEXT),
                 ("is_liable", _FLAG),
+                ("objection_action", _TEXT),
                 *_FINALITY,
             ]
         ),
@@ -150,10 +169,13 @@ FROZEN_MARTS = (
                 ("period_code", _TEXT),
                 ("subject_kind", _TEXT),
                 ("subject_id", _TEXT),
+                ("as_of_date", _DATE),
+                ("through_date", _DATE),
+                ("is_final", _FLAG),
                 *[(f"{name}_count", _COUNT) for name in _FLOW],
-                *[(f"{name}_aum_cny", _TOTAL) for name in _FLOW],
-                ("change_aum_cny", _TOTAL),
-                *_FINALITY,
+                *[(f"{name}_aum_cny", _MONEY) for name in _FLOW],
+                ("change_aum_cny", _MONEY),
+                ("is_frozen", _FLAG),
             ]
         ),
     ),
@@ -163,8 +185,8 @@ FROZEN_MARTS = (
         pa.schema(
             [
                 ("period_code", _TEXT),
-                ("cohort_date", _DATE),
                 ("customer_id", _TEXT),
+                ("cohort_date", _DATE),
                 ("tier_code", _TEXT),
                 ("tier_rank", _COUNT),
                 ("tier_policy_version", _TEXT),

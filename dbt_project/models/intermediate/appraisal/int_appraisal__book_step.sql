@@ -18,17 +18,13 @@ opening as (
     inner join periods on cohorts.cohort_date = periods.start_date
 ),
 
--- Who leaves the books is nobody's; who waits in the queue is his branch's.
+-- Who waits in the queue is his branch's; who has left the books has no branch in the log.
 changes as (
     select
         periods.period_code,
         changes.customer_id,
         changes.business_date as valid_from,
-        case
-            when changes.to_employee_id is not null then changes.to_employee_id
-            when changes.reason_code not in ('out_of_scope', 'merged_customer')
-                then {{ pool_of('changes.branch_id') }}
-        end as holder_id,
+        coalesce(changes.to_employee_id, {{ pool_of('changes.branch_id') }}) as holder_id,
         changes.branch_id
     from {{ ref('fct_assignment_change') }} as changes
     inner join periods

@@ -6,7 +6,7 @@ with final as (
         'is_opening', 'is_longest_holder', 'held_days', 'day_count', 'weight', 'is_numerator',
         'value_cny', 'base_cny', 'price_effect_cny', 'exclusion_reason', 'cause_code', 'is_liable',
         'objection_action', 'evaluation_date', 'through_date', 'is_final', 'policy_version',
-    ]) }}
+    ], is_archived=true) }}
 )
 
 select * from final
