@@ -3,12 +3,12 @@
     .venv/bin/python benchmarks/integrity_flags.py --bank DIR [--home DIR] [--customers 2000] [--seed 11]
 
 The bank is made in ``--bank`` unless it is there: January to July 2026, books live from 1 April, so that the second
-quarter is appraised after a whole one, finally on 31 July. Its home is built up to the ends of March, June and July under the
-policies in force with that day of going live.
+quarter is appraised after a whole one, finally on 31 July. Its home is built up to the ends of March, June and July
+under the policies in force with that day of going live.
 
 Recall is of what was planted and is on somebody's book when the quarter ends. Precision counts as right what was
-planted alone: a customer whose own money comes and goes is a false alarm here. ``supervisor_as_b`` is planted by no one: it is
-counted a second time from the published assignments and the delivered roles.
+planted alone: a customer whose own money comes and goes is a false alarm here. ``supervisor_as_b`` is planted by no
+one: it is counted a second time from the published assignments and the delivered roles.
 """
 
 from __future__ import annotations
