@@ -466,8 +466,9 @@ def apply_retention(home: Home, as_of: date, first_date: date) -> None:
                 f"(select distinct evaluation_date from core.{table} order by evaluation_date desc limit 2)"
             )
         con.execute("delete from core.fct_employee_day where business_date <= ?", [as_of - EMPLOYEE_DAYS_KEPT * DAY])
-        # Flows of quarters that are over stay as they were told last.
-        con.execute(f"delete from core.fct_book_flow where evaluation_date not in ({measured}) and not is_final")
+        # Flows and flags of quarters that are over stay as they were told last.
+        for table in ("fct_book_flow", "fct_integrity_flag"):
+            con.execute(f"delete from core.{table} where evaluation_date not in ({measured}) and not is_final")
         month_kept = (as_of - HISTORY_DAYS_KEPT * DAY).replace(day=1)
         con.execute("delete from core.fct_customer_event where business_date < ?", [month_kept])
         forget_obligations(con, as_of)
