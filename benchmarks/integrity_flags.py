@@ -94,10 +94,9 @@ effects as (
         - least(quarter_avg - parked_cny / 91, after_avg - later_days_cny / 30) as growth_effect_cny
     from averages
 )
-select e.employee_id, count(f.customer_id), sum(f.parked_cny), sum(f.parked_cny) / any_value(s.denominator),
+select e.employee_id, count(f.customer_id), sum(f.parked_cny), any_value(s.denominator),
     count(*) filter (f.band_with > f.band_without), sum(f.growth_effect_cny * e.held_days / e.day_count),
-    any_value(s.numerator) / any_value(s.denominator),
-    any_value(s.numerator) / any_value(s.denominator) - sum(f.growth_effect_cny * e.held_days / e.day_count) / any_value(s.denominator)
+    any_value(s.numerator)
 from evidence as e
 inner join appraisal.scorecard as s
     on s.period_code = e.period_code and s.employee_id = e.employee_id and s.measure_code = e.measure_code
@@ -151,13 +150,13 @@ def report(con: duckdb.DuckDBPyConnection, truth: Path) -> None:
             f"{kind:<20} {len(planted):>7} {len(on_books):>9} {len(flagged):>8} {right:>6} {precision:>10} {recall:>7}"
         )
     print("\nmoney parked on the last day: what it moved of the books that hold the customers")
-    print(
-        "employee   customers      parked CNY  of the book  over a cut that day  growth CNY    m5_growth   without it"
-    )
-    for employee, customers, parked, share, over, effect, rate, without in con.execute(PARKING).fetchall():
+    print("employee   customers  parked CNY  of the book  over a cut that day  growth CNY  m5_growth  without it")
+    for employee, customers, parked, base, over, effect, growth in con.execute(PARKING).fetchall():
+        amounts = (float(parked), float(growth), float(growth) - float(effect))
+        shares = [f"{100 * amount / float(base):.3f} %" for amount in amounts]
         print(
-            f"{employee:<10} {customers:>9} {parked:>15,.2f} {100 * share:>9.3f} % {over:>20} {effect:>11,.2f} {100 * rate:>10.3f} % "
-            f"{100 * without:>10.3f} %"
+            f"{employee:<10} {customers:>9} {parked:>11,.0f} {shares[0]:>12} {over:>20} {effect:>11,.2f} "
+            f"{shares[1]:>10} {shares[2]:>11}"
         )
 
 
