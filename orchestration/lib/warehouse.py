@@ -477,8 +477,9 @@ def apply_retention(home: Home, as_of: date, first_date: date) -> None:
                 "not in (select (period_code, evaluation_date) from intermediate.int_appraisal__newest_evaluation)"
             )
         con.execute(f"delete from core.fct_archive_month where month_end_date not in ({measured})")
-        # Flows of quarters that are over stay as they were told last.
-        con.execute(f"delete from core.fct_book_flow where evaluation_date not in ({measured}) and not is_final")
+        # Flows and flags of quarters that are over stay as they were told last.
+        for table in ("fct_book_flow", "fct_integrity_flag"):
+            con.execute(f"delete from core.{table} where evaluation_date not in ({measured}) and not is_final")
         month_kept = (as_of - HISTORY_DAYS_KEPT * DAY).replace(day=1)
         con.execute("delete from core.fct_customer_event where business_date < ?", [month_kept])
         forget_obligations(con, as_of)

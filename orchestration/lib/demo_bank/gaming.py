@@ -313,7 +313,7 @@ class Gaming:
                 ),
             ),
             "kept_above_cuts": (
-                "Customers whose assets are kept just above a cut through the last month of a quarter.",
+                "Customers kept just above a cut through a quarter's last month, as far as the main account allows.",
                 self._table(
                     kept[0],
                     kept[1],

@@ -24,7 +24,12 @@ month_ends as (
         measures.aum_month_avg_cny,
         measures.aum_cny - measures.aum_month_avg_cny as excess_cny
     from books
-    inner join (select distinct period_code, through_date from rules) as ends
+    inner join (
+        select distinct
+            period_code,
+            through_date
+        from rules
+    ) as ends
         on books.period_code = ends.period_code
     inner join {{ ref('fct_month_measure') }} as measures
         on
@@ -215,7 +220,8 @@ families as (
         household_id,
         customer_id,
         change_cny,
-        change_cny - sum(change_cny) over (partition by period_code, household_id) as others_fall_cny
+        change_cny
+        - sum(change_cny) over (partition by period_code, household_id) as others_fall_cny
     from members
 ),
 

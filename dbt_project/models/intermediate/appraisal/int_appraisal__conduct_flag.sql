@@ -1,5 +1,7 @@
 with rules as (
-    {{ flag_rules(['bunching', 'opened_unused', 'handover_timing', 'contacts_in_bulk', 'supervisor_as_b']) }}
+    {{ flag_rules([
+        'bunching', 'opened_unused', 'handover_timing', 'contacts_in_bulk', 'supervisor_as_b',
+    ]) }}
 ),
 
 books as (
@@ -32,14 +34,14 @@ cuts as (
     inner join {{ source('policy', 'tier_band') }} as bands
         on
             bands.scheme_code = '{{ plan()['primary_scheme'].scheme_code }}'
-            and bands.effective_from <= rules.through_date
-            and bands.effective_to > rules.through_date
+            and rules.through_date >= bands.effective_from
+            and rules.through_date < bands.effective_to
             and bands.tier_rank > 0
     where rules.flag_kind = 'bunching' and bands.lower_value > 0
 ),
 
--- Just above a cut against just below it and against what lies a step further up: a book of one tier
--- has nobody below its cut, and its customers are fewer the richer they are, but not by so much.
+-- Just above a cut against just below it and against what lies a step further up: a book of one
+-- tier has nobody below its cut; customers are fewer the richer they are, but not by so much.
 cut_counts as (
     select
         cuts.period_code,
@@ -258,7 +260,7 @@ handovers as (
         on
             changes.slot = 'a'
             and changes.business_date > {{ add_days('rules.through_date', '-rules.window_days') }}
-            and changes.business_date <= rules.through_date
+            and rules.through_date >= changes.business_date
     where
         rules.flag_kind = 'handover_timing'
         and changes.reason_code in ('customer_choice', 'referral', 'rebalancing')
@@ -392,7 +394,7 @@ backup_changes as (
         ) as standing
     from rules
     inner join {{ ref('fct_assignment_change') }} as changes
-        on changes.slot = 'b' and changes.business_date <= rules.through_date
+        on changes.slot = 'b' and rules.through_date >= changes.business_date
     where rules.flag_kind = 'supervisor_as_b'
 ),
 
