@@ -96,7 +96,12 @@ class PriceOracle:
             yield row["customer_id"], "margin", row["currency"], value
         for row in archive.in_force("brokerage/security_positions", day):
             key = "of " + row["instrument_id"]
-            yield custody[row["custody_account_id"]], "security", key, half_up(Decimal(row["quantity"]) * self.prices[key])
+            yield (
+                custody[row["custody_account_id"]],
+                "security",
+                key,
+                half_up(Decimal(row["quantity"]) * self.prices[key]),
+            )
         for row in archive.in_force("wealth/wealth_holdings", day):
             key = "of " + row["instrument_id"] if row["instrument_id"] else row["currency"]
             units = Decimal(row["units"]) if row["instrument_id"] else half_up(Decimal(row["units"]))

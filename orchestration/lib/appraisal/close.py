@@ -189,7 +189,9 @@ def policy_tables(home: Home, policy_hash: str, day: date) -> dict[str, list[dic
     tables: dict[str, list[dict[str, Any]]] = {}
     for file in sorted((home.policy / policy_hash).glob("appraisal*.parquet")):
         rows = [r for r in pq.read_table(file).to_pylist() if r["effective_from"] <= day < r["effective_to"]]
-        tables[file.stem] = sorted((_plain(row) for row in rows), key=lambda row: json.dumps(row, sort_keys=True))
+        # When the version ends is said by the next one.
+        said = [{k: v for k, v in row.items() if k != "effective_to"} for row in rows]
+        tables[file.stem] = sorted((_plain(row) for row in said), key=lambda row: json.dumps(row, sort_keys=True))
     if not tables.get("appraisal"):
         raise QuarterError(
             f"policy {policy_hash}: expected rules of appraisal in force on {day}, found none; add a version of "
