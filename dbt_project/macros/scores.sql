@@ -87,7 +87,7 @@
             when {{ cells }}.measure_code != 'm5_growth'
                 then {{ rate(cells ~ '.numerator_days', cells ~ '.denominator_days') }}
             when {{ cells }}.base_cny > 0
-                then {{ signed_ratio(units(cells ~ '.value_cny', 2), units(cells ~ '.base_cny', 2), 8) }}
+                then {{ signed_ratio(units(cells ~ '.value_cny', 10), units(cells ~ '.base_cny', 2), 8) }}
         end as value_rate
 {%- endmacro %}
 

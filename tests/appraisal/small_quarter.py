@@ -1,8 +1,8 @@
 """A published version with the scorecards of one quarter, worked out by hand: what a close finds.
 
 Three wealth managers of an outlet. wm1 had two customers on the first day and took over a third, whom a court froze;
-one of the two closed. wm2 and wm3 had twenty each: nobody left, two rose, each paid in 100 on 10,000. wm3 answers for three
-complaints, one more than the gate allows.
+one of the two closed. wm2 and wm3 had twenty each: nobody left, two rose, each paid in 100 on 10,000. wm3 answers for
+three complaints, one more than the gate allows.
 """
 
 from __future__ import annotations
@@ -249,7 +249,7 @@ def publish_version(
         "first_date": "2026-01-01",
         "published_at": "2026-08-01T00:00:00+00:00",
         "policy_version": policies.policy_hash,
-        "policy_versions": policies.version_hashes(),
+        "policy_versions": {**policies.version_hashes(), **policies.decision_hashes()},
         "inputs_hash": f"inputs {version}",
         "outputs_hash": f"outputs {version}",
         "overrides": list(overrides),
