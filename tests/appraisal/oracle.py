@@ -374,9 +374,9 @@ class Appraisal:
         def has(day: date) -> bool:
             return (self.holder(customer, day) or f"pool:{self.cohort[customer]['branch_id']}") == holder
 
-        if not has(self.closing_day):
-            return "transferred_out"
-        return "opening" if has(self.period.start) else "transferred_in"
+        if not has(self.period.start):
+            return "transferred_in"
+        return "opening" if has(self.closing_day) else "transferred_out"
 
     # --- evidence ------------------------------------------------------------------------------
 
@@ -611,11 +611,7 @@ class Appraisal:
             for row in newest.values()
         )
         months = [
-            r
-            for r in self.decided.cadences
-            if r["employee_id"] == employee
-            and p.start <= r["month_end_date"] <= p.end
-            and not r["kind"].startswith("work_plan")
+            r for r in self.decided.cadences if r["employee_id"] == employee and p.start <= r["month_end_date"] <= p.end
         ]
         done, overdue = (sum(r[name] for r in months) for name in ("done_count", "overdue_count"))
         archives = self.decided.archive_rates.get((p.code, employee))
