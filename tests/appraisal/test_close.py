@@ -16,7 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from click.testing import Result
+from typer.testing import CliRunner
 
+from orchestration.cli import app
 from orchestration.lib import fault
 from orchestration.lib.appraisal.close import close_quarter, content_hash_of, describe_file, file_objections
 from orchestration.lib.appraisal.objections import ObjectionError
@@ -602,3 +605,37 @@ def test_objections_that_were_changed_after_they_were_filed_stop_builds(home: Ho
 
     with pytest.raises(ObjectionError, match="expected the objections with sha256"):
         record_tables(home)
+
+
+# --- commands ------------------------------------------------------------------------------------------------
+
+
+def command(home: Home, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["quarter", *arguments, "--home", str(home.root)], env={"COLUMNS": "200"})
+
+
+def test_a_quarter_is_objected_to_closed_listed_and_verified_by_command(home: Home) -> None:
+    by = ("--by", NAMES[0], "--approved-by", NAMES[1])
+    path = write_objections(home.root, OBJECTION)
+
+    assert "2 entries are filed to 2026Q2" in command(home, "object", PERIOD, str(path), *by).stdout
+    refused = command(home, "close", PERIOD, *by)
+    assert (refused.exit_code, "found 1 filed after the last one" in refused.stderr) == (1, True)
+    assert "final" in command(home, "list").stdout
+    publish_version(home, date(2026, 8, 1))
+    closed_as = command(home, "close", PERIOD, *by)
+    assert "2026Q2 is closed as of 2026-08-01 from version 2, content hash" in closed_as.stdout
+    assert "closed" in command(home, "list").stdout
+    verified = command(home, "verify")
+    assert (verified.exit_code, "113 cells computed again, no findings" in verified.stdout) == (0, True)
+
+
+def test_the_command_fails_where_a_closed_quarter_is_not_what_it_was(home: Home) -> None:
+    close_quarter(home, PERIOD, *NAMES)
+    rewrite(home, "scorecard_total", set_to("total_score", "99"))
+
+    verified = command(home, "verify", PERIOD)
+
+    assert verified.exit_code == 1
+    assert "scorecard_total of wm1: expected total_score 50.0000, found 99.0000" in verified.stdout
+    assert command(home, "verify", "2025Q4").exit_code == 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,13 @@ from tests import support
 from tests.appraisal import bank
 from tests.appraisal.conftest import JudgedBank
 from tests.appraisal.small_quarter import write_objections
-from tests.books.support import days_of
+from tests.books.support import days_of, read_rows
 
 pytestmark = [pytest.mark.full, pytest.mark.rule("A9-13", "G31")]
 
 NAMES = ("A. Chen", "B. Wu")
 BEFORE, AFTER = bank.QUARTER, bank.NEXT_QUARTER
+CUSTOMERS, LEFT_ON = "core_banking.customers", date(2026, 6, 20)
 DECISIONS = ("books_allocated", "books_proposed", "proposal_accepted", "objection_filed")
 
 
@@ -139,19 +141,37 @@ def test_the_build_after_a_close_shows_the_frozen_rows_and_another_finds_nothing
 
 @pytest.fixture(scope="module")
 def corrected_bank(closed_bank: ClosedBank, tmp_path_factory: pytest.TempPathFactory) -> ClosedBank:
-    """A day of the closed quarter is corrected, by a deployment whose working file was lost."""
+    """It becomes known late that customers closed in the quarter, in a deployment whose working file was lost."""
     root = tmp_path_factory.mktemp("corrected")
     home = support.copy_home(closed_bank.home, root / "home")
     home.warehouse.unlink()
-    day = max(d for d in days_of(closed_bank.landing, "market.fx_rates") if d < bank.CORRECTED_ON)
+    # One customer of each of five employees whose total says what m1 says.
+    left = {
+        customer
+        for _, customer in support.query(
+            home,
+            "select employee_id, min(customer_id) from appraisal.scorecard_evidence as evidence "
+            "inner join appraisal.scorecard as cells using (period_code, employee_id, measure_code) "
+            f"where period_code = '{BEFORE}' and measure_code = 'm1_retention' and not is_numerator "
+            "and exclusion_reason is null and held_days = evidence.day_count and gate_code is null and score > 0 "
+            "group by employee_id order by employee_id limit 5",
+        )
+    }
+    days = days_of(closed_bank.landing, CUSTOMERS)
+    day = next(
+        d for d in days if d > LEFT_ON and support.read_delivery(closed_bank.landing, CUSTOMERS, d)[1] == "delta"
+    )
+    known = {row["customer_id"]: row for d in days if d <= day for row in read_rows(closed_bank.landing, CUSTOMERS, d)}
+
+    def with_closed(told: pa.Table) -> pa.Table:
+        others = told.filter(pc.invert(pc.is_in(told.column("customer_id"), pa.array(sorted(left)))))
+        rows = [{**known[customer], "closed_date": LEFT_ON, "is_deleted": False} for customer in sorted(left)]
+        return pa.concat_tables([others, pa.Table.from_pylist(rows, schema=told.schema)])
+
     landing = support.copy_deliveries(closed_bank.landing, root / "landing", lambda found: found == day)
-
-    def much_dearer(rates: pa.Table) -> pa.Table:
-        return support.add_to(rates, "rate_cny", "60.00000000", pc.equal(rates.column("currency"), "USD"))
-
-    support.redeliver(landing, "market.fx_rates", day, much_dearer, sequence_no=2)
+    support.redeliver(landing, CUSTOMERS, day, with_closed, sequence_no=2)
     support.published(support.advance(home, landing))
-    return ClosedBank(home, landing, closed_bank.excluded, closed_bank.misconduct, closed_bank.event)
+    return replace(closed_bank, home=home, landing=landing)
 
 
 def test_a_late_correction_leaves_folder_and_published_rows_as_they_were(
@@ -165,10 +185,8 @@ def test_a_late_correction_leaves_folder_and_published_rows_as_they_were(
 def test_a_late_correction_is_told_with_its_cause_against_what_was_frozen(corrected_bank: ClosedBank) -> None:
     home = corrected_bank.home
     told = restatements(home)
-    assert {row[1] for row in told} >= {"total"}
-    assert {(cause.rsplit(".", 1)[0].rsplit(".", 1)[0], day) for *_, cause, day in told} == {
-        ("market.fx_rates", bank.JUDGED_ON)
-    }
+    assert {row[1] for row in told} >= {"m1_retention", "total"}
+    assert {(cause.rsplit(".", 2)[0], day) for *_, cause, day in told} == {(CUSTOMERS, bank.JUDGED_ON)}
     frozen = dict(
         support.query(
             home, f"select employee_id, total_score from appraisal.scorecard_total where period_code = '{BEFORE}'"
