@@ -453,7 +453,9 @@ class Appraisal:
                     is_numerator=enough and not breach,
                     cause_code="suitability_breach" if enough and breach else None,
                 )
-                rows[holder, "m5_growth", customer] = cell(reason, value_cny=money["net_flow"], base_cny=money["adb0"])
+                rows[holder, "m5_growth", customer] = cell(
+                    reason, is_numerator=True, value_cny=money["net_flow"], base_cny=money["adb0"]
+                )
         return rows | self.won()
 
     def won(self) -> dict[tuple[str, str, str], Cell]:
