@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import shutil
 import signal
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -201,6 +202,11 @@ def altered(home: Home) -> None:
         con.execute("update appraisal.scorecard set score = 119 where employee_id = 'wm1'")
 
 
+def compiled_rules_gone(home: Home) -> None:
+    publish_version(home)
+    shutil.rmtree(home.policy)
+
+
 def closed(home: Home) -> None:
     publish_version(home)
     close_quarter(home, PERIOD, *NAMES)
@@ -225,6 +231,7 @@ def a_later_one_is_closed(home: Home) -> None:
         (overridden, "found drift.money.core_banking.deposit_accounts overridden"),
         (objected, "expected a published build that has read every objection, found 1 filed after the last one"),
         (altered, "expected the rows that were audited, found others in appraisal.scorecard"),
+        (compiled_rules_gone, "expected the compiled rules of the published version, found none"),
         (closed, "was closed as of 2026-07-31 by A. Chen and B. Wu; a quarter is closed once"),
         (an_earlier_one_is_open, "2026Q2: expected 2026Q1, since quarters are closed in order"),
         (a_later_one_is_closed, "expected 2026Q4, the quarter after 2026Q3.*it can be closed no more"),

@@ -28,7 +28,7 @@ from tests.appraisal.conftest import JudgedBank
 from tests.appraisal.small_quarter import write_objections
 from tests.books.support import days_of, read_rows
 
-pytestmark = [pytest.mark.full, pytest.mark.rule("A9-13", "G31")]
+pytestmark = [pytest.mark.full, pytest.mark.rule("A9-13")]
 
 NAMES = ("A. Chen", "B. Wu")
 BEFORE, AFTER = bank.QUARTER, bank.NEXT_QUARTER
