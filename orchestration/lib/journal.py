@@ -35,8 +35,8 @@ class JournalState:
     ``dirty_from``: earliest date touched by builds that began after the last publish and never got there.
     ``frozen_through``: last day of the last closed quarter (event ``quarter_closed``), None before the first close.
     ``allocation``: the event of the allocation at go-live; ``proposals`` and ``acceptances``: those of rebalancing.
-    ``closes``: quarters that are closed; ``objections``: those filed; ``unbuilt_objections``: how many of them no
-    published build has read.
+    ``closes``: quarters that are closed; ``objections``: those filed; ``unbuilt_objections`` and
+    ``unbuilt_closes``: how many of them no published build has read.
     """
 
     last_begun: str | None
@@ -51,6 +51,7 @@ class JournalState:
     closes: tuple[dict[str, Any], ...] = ()
     objections: tuple[dict[str, Any], ...] = ()
     unbuilt_objections: int = 0
+    unbuilt_closes: int = 0
 
 
 def two_names(by: str, approved_by: str) -> tuple[str, str] | None:
@@ -90,19 +91,19 @@ class Journal:
         proposals, acceptances = [], []
         closes: list[dict[str, Any]] = []
         objections: list[dict[str, Any]] = []
-        known_objections: dict[str, int] = {}
-        built_objections = 0
+        known: dict[str, tuple[int, int]] = {}
+        built = (0, 0)
         for event in self.events():
             if event["event"] == "begin":
                 last_begun = event["build_id"]
                 begun[event["build_id"]] = event["new_batches"]
-                known_objections[event["build_id"]] = len(objections)
+                known[event["build_id"]] = (len(objections), len(closes))
                 touched = date.fromisoformat(event["dirty_from"])
                 dirty = touched if dirty is None else min(dirty, touched)
             elif event["event"] == "published":
                 last_published, dirty = event, None
                 used.update(begun[event["build_id"]])
-                built_objections = known_objections[event["build_id"]]
+                built = known[event["build_id"]]
             elif event["event"] == "override":
                 overrides.append(event)
             elif event["event"] == "quarter_closed":
@@ -128,7 +129,8 @@ class Journal:
             acceptances=tuple(acceptances),
             closes=tuple(closes),
             objections=tuple(objections),
-            unbuilt_objections=len(objections) - built_objections,
+            unbuilt_objections=len(objections) - built[0],
+            unbuilt_closes=len(closes) - built[1],
         )
 
     def last_published(self) -> dict[str, Any] | None:

@@ -406,8 +406,9 @@ def plan_build(
             candidates.append(policy_dirty)
         if as_of > published_as_of:
             candidates.append(published_as_of + DAY)
-        # Objections change what is told of quarters that have ended, which every build tells anew.
-        if not candidates and dirty is None and not new and not journal.unbuilt_objections:
+        # Objections and closes change what is told of quarters that have ended, which every build tells anew.
+        has_read_all = not (journal.unbuilt_objections or journal.unbuilt_closes)
+        if not candidates and dirty is None and not new and has_read_all:
             if missing:
                 raise MissingFeed(lacking)
             return None

@@ -186,10 +186,18 @@ def quarter_rows(home: Home) -> list[tuple[str, ...]]:
 
 def policy_tables(home: Home, policy_hash: str, day: date) -> dict[str, list[dict[str, Any]]]:
     """Tables of the appraisal's version in force on a day, as compiled: table -> rows in order, values as text."""
+    folder = home.policy / policy_hash
+    if not folder.exists():
+        raise QuarterError(
+            f"{folder}: expected the compiled rules of the published version, found none; restore the folder, or build "
+            "the next day, which compiles them"
+        )
     tables: dict[str, list[dict[str, Any]]] = {}
-    for file in sorted((home.policy / policy_hash).glob("appraisal*.parquet")):
+    for file in sorted(folder.glob("appraisal*.parquet")):
         rows = [r for r in pq.read_table(file).to_pylist() if r["effective_from"] <= day < r["effective_to"]]
-        tables[file.stem] = sorted((_plain(row) for row in rows), key=lambda row: json.dumps(row, sort_keys=True))
+        # When the version ends is said by the next one.
+        said = [{k: v for k, v in row.items() if k != "effective_to"} for row in rows]
+        tables[file.stem] = sorted((_plain(row) for row in said), key=lambda row: json.dumps(row, sort_keys=True))
     if not tables.get("appraisal"):
         raise QuarterError(
             f"policy {policy_hash}: expected rules of appraisal in force on {day}, found none; add a version of "

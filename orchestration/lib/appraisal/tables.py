@@ -157,7 +157,7 @@ FROZEN_MARTS = (
                 ("flag_kind", _TEXT),
                 ("value", _QUANTITY),
                 ("evidence_zh", _TEXT),
-                *_FINALITY,
+                *_FINALITY[1:],
             ]
         ),
     ),
