@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from orchestration.lib.contracts import load_contracts
-from tests.expectations import maintenance
+from tests.expectations import appraisal, maintenance
 
 AS_OF = date(2026, 10, 31)
 EVALUATED = date(2026, 9, 30)
@@ -315,6 +315,7 @@ def build_warehouse(path: Path) -> Path:
         con.execute(f"insert into raw.{feed.raw_table} ({columns}, business_date) values {values}")
     con.execute(MARTS)
     con.execute(maintenance.tables(AS_OF))
+    con.execute(appraisal.tables(AS_OF))
     con.close()
     return path
 
