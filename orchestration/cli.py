@@ -29,6 +29,8 @@ books_app = typer.Typer(no_args_is_help=True, help="Books: who maintains whom.")
 app.add_typer(books_app, name="books")
 churn_app = typer.Typer(no_args_is_help=True, help="Churn: who is about to leave.")
 app.add_typer(churn_app, name="churn")
+quarter_app = typer.Typer(no_args_is_help=True, help="Quarters: what people were paid on stays.")
+app.add_typer(quarter_app, name="quarter")
 
 HomeOption = Annotated[
     Path | None,
@@ -321,6 +323,101 @@ def churn_calibrate(
         out.write_text(proposed, encoding="utf-8")
 
 
+QuarterCode = Annotated[str, typer.Argument(help="The quarter, such as 2026Q3.")]
+
+
+@quarter_app.command("object")
+def quarter_object(
+    quarter: QuarterCode,
+    file: Annotated[Path, typer.Argument(help="Objections and findings of conduct (.csv, .yml).")],
+    by: Annotated[str, typer.Option(help="Who files it.")],
+    approved_by: Annotated[str, typer.Option(help="Who approves; another person.")],
+    home: HomeOption = None,
+) -> None:
+    """File objections to a quarter that is not closed. The next build applies them; both names are journaled."""
+    from orchestration.lib.appraisal.close import file_objections
+    from orchestration.lib.appraisal.objections import ObjectionError
+    from orchestration.lib.appraisal.record import QuarterError
+    from orchestration.lib.build import BuildLocked, build_lock
+
+    deployment = Home.resolve(home)
+    try:
+        with build_lock(deployment, 60):
+            filed = file_objections(deployment, quarter, file, by, approved_by)
+    except (BuildLocked, ObjectionError, QuarterError) as error:
+        raise _fail(str(error)) from error
+    console.print(f"{len(filed)} entries are filed to {quarter}; `tierhouse run` applies them")
+
+
+@quarter_app.command("close")
+def quarter_close(
+    quarter: QuarterCode,
+    by: Annotated[str, typer.Option(help="Who closes it.")],
+    approved_by: Annotated[str, typer.Option(help="Who approves; another person.")],
+    home: HomeOption = None,
+) -> None:
+    """Freeze a quarter as it is published: scorecards, evidence, flags, policy. It is closed once."""
+    from orchestration.lib.appraisal.close import close_quarter
+    from orchestration.lib.appraisal.objections import ObjectionError
+    from orchestration.lib.appraisal.record import QuarterError
+    from orchestration.lib.build import BuildLocked, build_lock
+
+    deployment = Home.resolve(home)
+    try:
+        with build_lock(deployment, 60):
+            event = close_quarter(deployment, quarter, by, approved_by)
+    except (BuildLocked, ObjectionError, QuarterError) as error:
+        raise _fail(str(error)) from error
+    console.print(
+        f"{quarter} is closed as of {event['closed_as_of']} from version {event['version']}, content hash "
+        f"{event['content_hash']}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+@quarter_app.command("verify")
+def quarter_verify(
+    quarter: Annotated[str | None, typer.Argument(help="A closed quarter (default: all of them).")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Prove closed quarters again: chain, files, published rows, and every cell from its evidence. Writes nothing."""
+    from orchestration.lib.appraisal.verify import unnamed_folders, verify_quarters
+
+    deployment = Home.resolve(home)
+    verified = verify_quarters(deployment, quarter)
+    if quarter and not verified:
+        raise _fail(f"{quarter}: expected a closed quarter, found none of that code; see `tierhouse quarter list`")
+    for each in verified:
+        word = f"{len(each.findings)} findings" if each.findings else "no findings"
+        console.print(
+            f"{each.period_code} {each.content_hash}: {each.cell_count} cells computed again, {word}",
+            soft_wrap=True,
+            highlight=False,
+        )
+        for finding in each.findings:
+            typer.echo(f"- {finding}")
+    unnamed = unnamed_folders(deployment)
+    for name in unnamed:
+        typer.echo(f"- {name}: a folder of quarters that the journal does not name; remove it, or restore the journal")
+    if unnamed or any(each.findings for each in verified):
+        raise typer.Exit(1)
+
+
+@quarter_app.command("list")
+def quarter_list(home: HomeOption = None) -> None:
+    """List the quarters that are appraised: provisional, final or closed, and what was filed to them."""
+    from rich.table import Table
+
+    from orchestration.lib.appraisal.close import quarter_rows
+
+    names = ["quarter", "state", "through", "scorecards", "objections", "closed as of", "by", "content hash"]
+    table = Table(*names)
+    for row in quarter_rows(Home.resolve(home)):
+        table.add_row(*row)
+    console.print(table)
+
+
 @app.command()
 def explain(
     customer: Annotated[str, typer.Argument(help="The customer's id, as the bank's systems have it.")],
@@ -341,6 +438,43 @@ def explain(
     except (ExplainError, PolicyError) as error:
         raise _fail(str(error)) from error
     print_explanation(explanation, policies, console)
+
+
+@app.command("explain-score")
+def explain_score(
+    employee: Annotated[str, typer.Argument(help="The employee's id, as hr.employees has it.")],
+    period: Annotated[str, typer.Argument(help="The quarter, as 2026Q3.")],
+    measure: Annotated[str | None, typer.Argument(help="One measure; it is shown with all its customers.")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Say how an employee's quarter was scored: each cell's arithmetic, its customers, gates and flags."""
+    from orchestration.lib.explain_score import ExplainScoreError, print_scorecard, read_scorecard
+    from orchestration.lib.policies import PolicyError, load_policies
+
+    try:
+        card = read_scorecard(Home.resolve(home), load_policies(), employee, period, measure)
+    except (ExplainScoreError, PolicyError) as error:
+        raise _fail(str(error)) from error
+    print_scorecard(card, console, with_customers=measure is not None)
+
+
+@app.command()
+def scorecard(
+    employee: Annotated[str, typer.Argument(help="The employee's id, as hr.employees has it.")],
+    period: Annotated[str, typer.Argument(help="The quarter, as 2026Q3.")],
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")],
+    home: HomeOption = None,
+) -> None:
+    """Write an employee's quarter as one HTML page that opens and prints without the internet."""
+    from orchestration.lib.explain_score import ExplainScoreError, read_scorecard, scorecard_page
+    from orchestration.lib.policies import PolicyError, load_policies
+
+    try:
+        page = scorecard_page(read_scorecard(Home.resolve(home), load_policies(), employee, period))
+    except (ExplainScoreError, PolicyError) as error:
+        raise _fail(str(error)) from error
+    out.write_text(page, encoding="utf-8")
+    console.print(f"{out} written")
 
 
 @app.command()

@@ -11,10 +11,8 @@ import hashlib
 import io
 import json
 import os
-import re
-import zipfile
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -28,6 +26,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from orchestration.lib.contracts import Column, Feed
+from orchestration.lib.workbook import workbook_bytes
 
 FileFormat = Literal["csv", "csv.gz", "parquet", "xlsx"]
 
@@ -292,28 +291,9 @@ def _xlsx_bytes(feed: Feed, table: pa.Table, produced_at: datetime) -> bytes:
     from openpyxl import Workbook  # slow to import and needed by few deliveries
 
     book = Workbook(write_only=True)
-    book.properties.created = book.properties.modified = produced_at.astimezone(UTC).replace(tzinfo=None)
     sheet = book.create_sheet(feed.entity)
     sheet.append(table.column_names)
     columns = [_as_text(table.column(name)).to_pylist() for name in table.column_names]
     for row in zip(*columns, strict=True):
         sheet.append(row)
-    written = io.BytesIO()
-    book.save(written)
-    # openpyxl stamps members (and the modified property) with the clock: same input, other bytes.
-    settled = io.BytesIO()
-    stamp = book.properties.created.strftime("%Y-%m-%dT%H:%M:%SZ").encode("ascii")
-    with (
-        zipfile.ZipFile(written) as source,
-        zipfile.ZipFile(settled, "w", zipfile.ZIP_DEFLATED) as target,
-    ):
-        for member in source.namelist():
-            content = source.read(member)
-            if member == "docProps/core.xml":
-                content = _restamp(content, stamp)
-            target.writestr(zipfile.ZipInfo(member, date_time=(1980, 1, 1, 0, 0, 0)), content)
-    return settled.getvalue()
-
-
-def _restamp(core_xml: bytes, stamp: bytes) -> bytes:
-    return re.sub(rb"(<dcterms:(?:created|modified)[^>]*>)[^<]*", lambda m: m.group(1) + stamp, core_xml)
+    return workbook_bytes(book, produced_at)

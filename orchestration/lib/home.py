@@ -61,6 +61,11 @@ class Home:
         return self.lake / "books"
 
     @property
+    def objections(self) -> Path:
+        """Files of objections to quarters, as they were filed; the journal names them with their hashes."""
+        return self.lake / "objections"
+
+    @property
     def warehouse(self) -> Path:
         """The working DuckDB file: one writer, never opened by a reader."""
         return self.root / "warehouse.duckdb"
@@ -77,6 +82,11 @@ class Home:
     @property
     def current(self) -> Path:
         return self.published / "current"
+
+    @property
+    def quarters(self) -> Path:
+        """One folder per closed quarter: with the journal an input of record, never written again."""
+        return self.published / "quarters"
 
     @property
     def publish_log(self) -> Path:

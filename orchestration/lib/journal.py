@@ -3,7 +3,9 @@
 Events: ``begin`` (build_id, as_of_date, base, dirty_from, new batch ids, policy versions), ``published``
 (build_id, version, hashes), ``failed`` (build_id, what). An override of a blocking check is an event too, and so are
 results of the books optimiser, ``books_allocated`` and ``books_proposed`` (date, file, sha256), and
-``proposal_accepted`` (proposed_date, effective_date, by, approved_by, sha256).
+``proposal_accepted`` (proposed_date, effective_date, by, approved_by, sha256). So are ``objection_filed`` (period_code,
+date, file, sha256, by, approved_by) and ``quarter_closed`` (period_code, start_date, through, evaluation_date,
+closed_as_of, version, content_hash, manifest_sha256, by, approved_by): the line is the close.
 ``dirty_from`` is the earliest date touched since the last published build; state from there on is never
 a base.
 """
@@ -33,6 +35,8 @@ class JournalState:
     ``dirty_from``: earliest date touched by builds that began after the last publish and never got there.
     ``frozen_through``: last day of the last closed quarter (event ``quarter_closed``), None before the first close.
     ``allocation``: the event of the allocation at go-live; ``proposals`` and ``acceptances``: those of rebalancing.
+    ``closes``: quarters that are closed; ``objections``: those filed; ``unbuilt_objections``: how many of them no
+    published build has read.
     """
 
     last_begun: str | None
@@ -44,6 +48,9 @@ class JournalState:
     allocation: dict[str, Any] | None = None
     proposals: tuple[dict[str, Any], ...] = ()
     acceptances: tuple[dict[str, Any], ...] = ()
+    closes: tuple[dict[str, Any], ...] = ()
+    objections: tuple[dict[str, Any], ...] = ()
+    unbuilt_objections: int = 0
 
 
 def two_names(by: str, approved_by: str) -> tuple[str, str] | None:
@@ -81,19 +88,28 @@ class Journal:
         frozen: date | None = None
         allocation: dict[str, Any] | None = None
         proposals, acceptances = [], []
+        closes: list[dict[str, Any]] = []
+        objections: list[dict[str, Any]] = []
+        known_objections: dict[str, int] = {}
+        built_objections = 0
         for event in self.events():
             if event["event"] == "begin":
                 last_begun = event["build_id"]
                 begun[event["build_id"]] = event["new_batches"]
+                known_objections[event["build_id"]] = len(objections)
                 touched = date.fromisoformat(event["dirty_from"])
                 dirty = touched if dirty is None else min(dirty, touched)
             elif event["event"] == "published":
                 last_published, dirty = event, None
                 used.update(begun[event["build_id"]])
+                built_objections = known_objections[event["build_id"]]
             elif event["event"] == "override":
                 overrides.append(event)
             elif event["event"] == "quarter_closed":
                 frozen = date.fromisoformat(event["through"])
+                closes.append(event)
+            elif event["event"] == "objection_filed":
+                objections.append(event)
             elif event["event"] == "books_allocated":
                 allocation = event
             elif event["event"] == "books_proposed":
@@ -110,6 +126,9 @@ class Journal:
             allocation=allocation,
             proposals=tuple(proposals),
             acceptances=tuple(acceptances),
+            closes=tuple(closes),
+            objections=tuple(objections),
+            unbuilt_objections=len(objections) - built_objections,
         )
 
     def last_published(self) -> dict[str, Any] | None:

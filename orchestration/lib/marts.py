@@ -210,6 +210,20 @@ MARTS = (
         is_fact=False,
         is_archived=True,
     ),
+    Mart("appraisal", "scorecard", ("period_code", "employee_id", "measure_code"), is_fact=False),
+    Mart("appraisal", "scorecard_total", ("period_code", "employee_id"), is_fact=False),
+    Mart("appraisal", "branch_scorecard", ("period_code", "branch_id", "measure_code"), is_fact=False),
+    # A quarter is written at month ends until it is final, then when an objection is filed or it is closed.
+    Mart(
+        "appraisal",
+        "scorecard_evidence",
+        ("period_code", "employee_id", "measure_code", "customer_id"),
+        partition_column="period_code",
+        date_column="evaluation_date",
+        reads=("build.objection", "build.closed_quarter"),
+        is_fact=False,
+        is_archived=True,
+    ),
     Mart(
         "appraisal",
         "attribution",
@@ -218,6 +232,7 @@ MARTS = (
         date_column="business_date",
         is_fact=False,
     ),
+    Mart("appraisal", "restatement", ("as_of_date", "restatement_id"), date_column="as_of_date", is_fact=False),
     Mart(
         "appraisal",
         "cohort",
@@ -228,6 +243,7 @@ MARTS = (
         is_fact=False,
     ),
     # A quarter ends with the books, which are decided.
+    Mart("appraisal", "integrity_flag", ("period_code", "flag_id"), is_fact=False),
     Mart("appraisal", "book_flow", ("period_code", "subject_kind", "subject_id"), is_fact=False),
 )
 

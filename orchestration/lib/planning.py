@@ -320,7 +320,9 @@ def _named(feed_ids: list[str], batches: list[Batch], day: date | None = None) -
 
 def _policy_dirty_from(policies: PolicySet, published: dict[str, Any]) -> date | None:
     """First day whose rules differ from those of the last published build."""
-    now, before = policies.version_hashes(), published["policy_versions"]
+    now, decisions = policies.version_hashes(), policies.decision_hashes()
+    names = {label.split("@")[0] for label in decisions}
+    before = {k: v for k, v in published["policy_versions"].items() if k.split("@")[0] not in names}
     days = []
     for label in {**before, **now}:
         both = [versions[label] for versions in (before, now) if label in versions]
@@ -404,7 +406,8 @@ def plan_build(
             candidates.append(policy_dirty)
         if as_of > published_as_of:
             candidates.append(published_as_of + DAY)
-        if not candidates and dirty is None and not new:
+        # Objections change what is told of quarters that have ended, which every build tells anew.
+        if not candidates and dirty is None and not new and not journal.unbuilt_objections:
             if missing:
                 raise MissingFeed(lacking)
             return None
@@ -434,7 +437,7 @@ def plan_build(
         published_as_of=published_as_of,
         opening_date=opening_date,
         policy_hash=policies.policy_hash,
-        policy_versions=policies.version_hashes(),
+        policy_versions={**policies.version_hashes(), **policies.decision_hashes()},
         batches={feed_id: [b for b in bs if b.business_date <= as_of] for feed_id, bs in inputs.by_feed.items()},
     )
 

@@ -27,6 +27,7 @@ from orchestration.lib.confidentiality import mart_classes
 from orchestration.lib.crm_feed import write_feeds
 from orchestration.lib.files import fsync_path, fsync_tree
 from orchestration.lib.home import Home
+from orchestration.lib.hr_feed import write_hr_feeds
 from orchestration.lib.journal import Journal
 from orchestration.lib.json_lines import append_lines, read_lines
 from orchestration.lib.marts import MARTS, Mart, hash_rows, outputs_hash
@@ -271,6 +272,8 @@ def publish(home: Home, build_id: str) -> int:
     _export(home, record, verdict, folder, quality_tables(home, record, verdict, [*log, entry]))
     write_feeds(folder / "marts.duckdb", folder / "feeds", after=record.published_as_of, through=record.as_of_date)
     write_action_lists(folder / "marts.duckdb", folder / "feeds", record.as_of_date)
+    below = version_below(home, record)
+    write_hr_feeds(folder / "marts.duckdb", folder / "feeds" / "hr", below / "feeds" / "hr" if below else None)
     (folder / "verdict.json").write_text(verdict.to_json(), encoding="utf-8")
     manifest = {
         **entry,

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from orchestration.lib.appraisal.record import CLOSED_TABLES, RECORD_TABLES, closed_files, record_tables
 from orchestration.lib.bank_calendar import BankCalendar, occasion_rows, period_rows, working_day_rows
 from orchestration.lib.books.propose import MOVE_SCHEMA, PROPOSAL_SCHEMA
 from orchestration.lib.books.results import book_moves, last_proposal
@@ -82,6 +83,7 @@ _BUILD_TABLES = {
     ),
     "book_move": MOVE_SCHEMA,
     "rebalance_proposal": PROPOSAL_SCHEMA,
+    **RECORD_TABLES,
     "working_day": pa.schema(
         [
             ("business_date", _DATE),
@@ -136,12 +138,14 @@ _PUBLISHED_ROWS = {
 
 def build_table_names() -> list[str]:
     """Names of what the planner lays for dbt: its source ``build``."""
-    return [*_BUILD_TABLES, *_PUBLISHED_ROWS]
+    return [*_BUILD_TABLES, *_PUBLISHED_ROWS, *CLOSED_TABLES]
 
 
 def published_copies() -> dict[str, str]:
     """Table of source ``build`` -> the relation of which it holds published rows."""
-    return {name: relation for name, (_, relation, _) in _PUBLISHED_ROWS.items()}
+    copies = {name: relation for name, (_, relation, _) in _PUBLISHED_ROWS.items()}
+    copies["told_restatement"] = "appraisal.restatement"
+    return copies | {name: mart.relation for name, mart in CLOSED_TABLES.items()}
 
 
 class ExplainedDifferencesError(ValueError):
@@ -205,6 +209,19 @@ def _create_raw_views(
             typed = ", ".join(f"cast(null as {sql_type}) as {name}" for name, sql_type in columns)
             body = f"select {typed} where false"
         con.execute(f"create or replace view raw.{feed.raw_table} as {body}")
+
+
+def _create_closed_views(con: duckdb.DuckDBPyConnection, home: Home, inputs: Path) -> None:
+    """Rows of closed quarters as they were frozen; none before the first close."""
+    for name, files in closed_files(home).items():
+        schema = CLOSED_TABLES[name].schema
+        # A file without rows gives the columns and types of today to quarters that were frozen with fewer.
+        shape = inputs / f"{name}.parquet"
+        pq.write_table(schema.empty_table(), shape)
+        con.execute(
+            f"create or replace view build.{name} as select {', '.join(schema.names)} "
+            f"from read_parquet({_quoted_list([shape, *files])}, union_by_name = true)"
+        )
 
 
 def _segments(days: list[date], emitted: list[date]) -> dict[date, date]:
@@ -391,12 +408,14 @@ def prepare(
         _create_raw_views(con, home, plan, chunk, contracts)
         rows = {**_build_rows(home, plan, chunk, contracts), **calendar_rows(chunk, obligations)}
         tables = {n: _typed(r, _BUILD_TABLES[n]) for n, r in rows.items()}
+        tables |= record_tables(home)
         tables["book_move"] = book_moves(home, chunk.books.decision_dates)
         tables["rebalance_proposal"] = last_proposal(home, chunk.as_of_date)
         for name, table in tables.items():
             file = inputs / f"{name}.parquet"
             pq.write_table(table.select(_BUILD_TABLES[name].names).cast(_BUILD_TABLES[name]), file)
             con.execute(f"create or replace view build.{name} as select * from read_parquet({_quoted_list([file])})")
+        _create_closed_views(con, home, inputs)
         for name, file in policy_files.items():
             con.execute(f"create or replace view policy.{name} as select * from read_parquet({_quoted_list([file])})")
         con.execute("begin")

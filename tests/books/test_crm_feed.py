@@ -229,6 +229,9 @@ def test_outgoing_contracts_are_no_landing_feeds() -> None:
         "crm.assignment",
         "crm.assignment_change",
         "crm.exception_queue",
+        "hr.branch_scorecard",
+        "hr.scorecard",
+        "hr.scorecard_total",
         "maintenance.action_list",
     }
     assert not outgoing.keys() & load_contracts().keys()

@@ -185,7 +185,7 @@ READS = {
     "intermediate": {"staging", "intermediate", "core", "build", "policy"},
     "core": {"staging", "intermediate", "core", "build", "policy"},
     "audit": {"staging", "core", "build"},
-    "marts": {"core", "policy"},
+    "marts": {"intermediate", "core", "build", "policy"},
 }
 
 

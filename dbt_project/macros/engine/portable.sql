@@ -119,3 +119,12 @@
 {% macro default__month_number(day) -%}
     extract(year from {{ day }}) * 12 + extract(month from {{ day }})
 {%- endmacro %}
+
+{#- A moment so many minutes later. -#}
+{% macro add_minutes(moment, number) %}{{ return(adapter.dispatch('add_minutes', 'tierhouse')(moment, number)) }}{% endmacro %}
+{% macro duckdb__add_minutes(moment, number) -%}
+    ({{ moment }} + to_minutes(cast({{ number }} as bigint)))
+{%- endmacro %}
+{% macro spark__add_minutes(moment, number) -%}
+    ({{ moment }} + make_dt_interval(0, 0, cast({{ number }} as int), 0))
+{%- endmacro %}

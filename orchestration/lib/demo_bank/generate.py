@@ -12,6 +12,7 @@ from orchestration.lib.contracts import load_contracts
 from orchestration.lib.delivery import FileFormat, write_delivery
 from orchestration.lib.demo_bank import feeds
 from orchestration.lib.demo_bank.columns import Ints, as_date, day
+from orchestration.lib.demo_bank.gaming import Gaming
 from orchestration.lib.demo_bank.relations import Relations
 from orchestration.lib.demo_bank.simulate import Bank
 from orchestration.lib.demo_bank.truth import write_truth
@@ -76,14 +77,16 @@ def generate(
     first, last = day(start), day(through)
     bank = Bank(seed, customers, first, last - first + 1)
     relations = Relations(bank, go_live)
+    gaming = Gaming(bank, go_live)
     writer = Writer(out / "landing", customers)
     writer.write("core_banking.opening_balance_days", first, feeds.opening_balance_days(bank))
     for today in range(first, last + 1):
         bank.advance(today)
+        gaming.advance(today)
         relations.advance(today)
-        _deliver_money(writer, bank, today)
+        _deliver_money(writer, bank, gaming, today)
         _deliver_master_data(writer, bank, today)
-        _deliver_relations(writer, bank, relations, today)
+        _deliver_relations(writer, bank, relations, gaming, today)
         if progress and (as_date(today).day == 1 or today == last):
             progress(f"demo bank: {as_date(today)} delivered")
     arguments: dict[str, int | str] = {
@@ -93,14 +96,18 @@ def generate(
         "seed": seed,
         "go_live": go_live.isoformat(),
     }
-    write_truth(out / "truth", bank, relations, arguments, last)
+    write_truth(out / "truth", bank, relations, gaming, arguments, last)
 
 
-def _deliver_money(writer: Writer, bank: Bank, today: int) -> None:
+def _with(table: pa.Table, more: pa.Table | None) -> pa.Table:
+    return table if more is None else pa.concat_tables([table, more.cast(table.schema)])
+
+
+def _deliver_money(writer: Writer, bank: Bank, gaming: Gaming, today: int) -> None:
     offset = today - bank.start
     is_first = offset == 0
     is_business = bool(bank.market.is_business[offset]) or is_first
-    writer.write("core_banking.deposit_accounts", today, feeds.deposit_accounts(bank))
+    writer.write("core_banking.deposit_accounts", today, _with(feeds.deposit_accounts(bank), gaming.deposit_accounts()))
     writer.write_events("core_banking.deposit_transactions", today, feeds.deposit_transactions(bank, today))
     writer.write("card.card_accounts", today, feeds.card_accounts(bank))
     writer.write_events("card.card_transactions", today, feeds.card_transactions(bank, today))
@@ -136,7 +143,7 @@ def _any_today(today: int, *moments: Ints) -> bool:
     return any(bool((column == today).any()) for column in moments)
 
 
-def _deliver_relations(writer: Writer, bank: Bank, relations: Relations, today: int) -> None:
+def _deliver_relations(writer: Writer, bank: Bank, relations: Relations, gaming: Gaming, today: int) -> None:
     if today == bank.start or as_date(today).day == 1:
         writer.write("crm.consents", today, relations.consents(today))
         writer.write("risk.customer_risk", today, relations.customer_risk(today))
@@ -147,14 +154,15 @@ def _deliver_relations(writer: Writer, bank: Bank, relations: Relations, today: 
     life_events, customers = relations.life_events(today)
     contacts, plans = relations.contacts_and_plans(today, customers)
     writer.write_events("crm.life_events", today, life_events)
-    writer.write_events("crm.contacts", today, contacts)
+    writer.write_events("crm.contacts", today, _with(contacts, gaming.contacts(today)))
     writer.write_events("crm.work_plans", today, plans)
     surveys, complaining = relations.surveys(today)
     writer.write_events("crm.surveys", today, surveys)
     writer.write_events("crm.complaints", today, relations.complaints(today, complaining))
     writer.write_events("finance.revenue", today, relations.revenue(today))
     if today >= relations.go_live:
-        writer.write_events("crm.customer_choices", today, relations.customer_choices(today))
+        choices = _with(relations.customer_choices(today), gaming.customer_choices(today))
+        writer.write_events("crm.customer_choices", today, choices)
         writer.write_events("crm.referrals", today, relations.referrals(today))
 
 

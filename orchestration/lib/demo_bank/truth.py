@@ -10,16 +10,19 @@ import pyarrow.parquet
 
 from orchestration.lib.demo_bank import reference as ref
 from orchestration.lib.demo_bank.columns import NEVER, Ints, coded, dates, decimals, money
+from orchestration.lib.demo_bank.gaming import Gaming
 from orchestration.lib.demo_bank.people import CUTS_CNY
 from orchestration.lib.demo_bank.relations import Relations
 from orchestration.lib.demo_bank.simulate import Bank
 
 
-def write_truth(folder: Path, bank: Bank, relations: Relations, arguments: dict[str, int | str], last: int) -> None:
+def write_truth(
+    folder: Path, bank: Bank, relations: Relations, gaming: Gaming, arguments: dict[str, int | str], last: int
+) -> None:
     """Write one Parquet file per planted fact (those up to day ``last``) and a README.txt."""
     folder.mkdir(parents=True, exist_ok=True)
     described = []
-    for name, (text, table) in _tables(bank, relations, last).items():
+    for name, (text, table) in {**_tables(bank, relations, last), **gaming.truth()}.items():
         pyarrow.parquet.write_table(table, folder / f"{name}.parquet", compression="zstd")
         described.append(f"{name}.parquet ({table.num_rows} rows)\n  {text}\n")
     head = "".join(f"  {key} = {value}\n" for key, value in arguments.items())

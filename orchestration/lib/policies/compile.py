@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from orchestration.lib.policies import (
     compile_actions,
+    compile_appraisal,
     compile_churn,
     compile_events,
     compile_obligations,
@@ -144,6 +145,7 @@ _SCHEMAS = {
     ),
     **BOOK_SCHEMAS,
     **compile_actions.SCHEMAS,
+    **compile_appraisal.SCHEMAS,
     **compile_churn.SCHEMAS,
     **compile_events.SCHEMAS,
     **compile_obligations.SCHEMAS,
@@ -395,6 +397,7 @@ def policy_rows(policies: PolicySet) -> dict[str, list[dict[str, Any]]]:
             rows[name] += found
     for tables in (
         *map(compile_actions.rows, policies.actions.versions),
+        *map(compile_appraisal.rows, policies.appraisal.versions),
         *map(compile_churn.rows, policies.churn.versions),
         *map(compile_events.rows, policies.events.versions),
         *map(compile_obligations.rows, policies.obligations.versions),

@@ -8,6 +8,7 @@ from datetime import date
 from orchestration.lib.policies import lint_rules, lint_values
 from orchestration.lib.policies.finding import Finding, Place
 from orchestration.lib.policies.lint_actions import lint_actions
+from orchestration.lib.policies.lint_appraisal import lint_appraisal
 from orchestration.lib.policies.lint_books import lint_books
 from orchestration.lib.policies.lint_churn import lint_churn
 from orchestration.lib.policies.lint_events import lint_events
@@ -25,6 +26,7 @@ def lint(policies: PolicySet) -> list[Finding]:
         *lint_shared(policies),
         *lint_books(policies),
         *lint_actions(policies),
+        *lint_appraisal(policies),
         *lint_churn(policies),
         *lint_events(policies),
         *lint_obligations(policies),
@@ -70,14 +72,14 @@ def frozen_changes(
 ) -> list[Finding]:
     """Changes of what was in force in closed periods.
 
-    ``published_versions``: ``PolicySet.version_hashes()`` of the last published build. ``frozen_through``: last
+    ``published_versions``: version and decision hashes of the last published build. ``frozen_through``: last
     day of the last closed quarter, None before the first close. A version that began by then may end later than
     it said, or earlier, but after that day; nothing else of it may change, and none may be added or removed.
     A scheme that was never published may start in a closed period: it changes nothing that was decided.
     """
     if frozen_through is None:
         return []
-    now = policies.version_hashes()
+    now = {**policies.version_hashes(), **policies.decision_hashes()}
     places = {
         f"{name}@{version.version}": (name, index)
         for name, versions in policies.dated(is_disabled_too=True)

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from orchestration.lib.home import POLICIES_DIR
 from orchestration.lib.policies.actions import Actions
+from orchestration.lib.policies.appraisal import Appraisal
 from orchestration.lib.policies.books import Books, BookVersion
 from orchestration.lib.policies.churn import Churn
 from orchestration.lib.policies.events import Events
@@ -38,9 +39,11 @@ from orchestration.lib.policies.yaml_file import Loc, Unreadable, line_of, read_
 T = TypeVar("T", bound=BaseModel)
 Version = SchemeVersion | AssetClassVersion | MeasureRulesVersion | BookVersion | DatedVersion
 V = TypeVar("V", bound=Version)
-# Files of what is decided from day to day. Decisions are never restated: a change of these dirties no fact.
-DAILY_FILES: dict[str, type[Obligations | Events | Actions | Churn | Offers | Service]] = {
+# Files of what is decided from day to day and what that is judged by. Decisions are never restated: a change dirties
+# no fact.
+DAILY_FILES: dict[str, type[Obligations | Events | Actions | Appraisal | Churn | Offers | Service]] = {
     "actions": Actions,
+    "appraisal": Appraisal,
     "churn": Churn,
     "events": Events,
     "obligations": Obligations,
@@ -67,6 +70,7 @@ class PolicySet:
     roles: Roles
     books: Books
     actions: Actions
+    appraisal: Appraisal
     churn: Churn
     events: Events
     obligations: Obligations
@@ -98,14 +102,19 @@ class PolicySet:
         The end is not in the hash: a version that is succeeded by another says the same as before. What is decided
         from day to day is left out: decisions are never restated.
         """
+        return self._hashes(lambda version: not isinstance(version, BookVersion | DatedVersion))
+
+    def decision_hashes(self) -> dict[str, dict[str, str]]:
+        """As ``version_hashes``, of the versions that decisions are taken and judged by."""
+        return self._hashes(lambda version: isinstance(version, BookVersion | DatedVersion))
+
+    def _hashes(self, is_wanted: Callable[[Version], bool]) -> dict[str, dict[str, str]]:
         kinds = {
             s.scheme_code: {"kind": s.kind, "subject": s.subject, "is_primary": s.is_primary} for s in self.schemes
         }
         hashes: dict[str, dict[str, str]] = {}
         for name, versions in self.dated():
-            for version in versions:
-                if isinstance(version, BookVersion | DatedVersion):
-                    continue
+            for version in filter(is_wanted, versions):
                 left_out: dict[str, Any] = {"effective_to": True}
                 if isinstance(version, SchemeVersion):
                     left_out |= {"tiers": {"__all__": _OWNED_AS}, "door_tier": _OWNED_AS}

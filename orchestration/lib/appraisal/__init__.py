@@ -1,0 +1,1 @@
+"""Appraisal: quarters that are closed stay as they were paid on."""
