@@ -84,11 +84,12 @@ class PriceOracle:
                 owners[row["account_id"]] or [{"customer_id": row["customer_id"], "owner_role": "primary"}],
                 key=lambda o: (o["owner_role"] != "primary", o["customer_id"]),
             )
+            rest = value
             for owner in others:
                 share = (value * Decimal(owner["share"])).quantize(FEN, rounding="ROUND_DOWN")
+                rest -= share
                 yield owner["customer_id"], row["product_code"], row["currency"], share
-                value -= share
-            yield first["customer_id"], row["product_code"], row["currency"], value
+            yield first["customer_id"], row["product_code"], row["currency"], rest
         custody = {}
         for row in archive.in_force("brokerage/custody_accounts", day):
             custody[row["custody_account_id"]] = row["customer_id"]
@@ -96,7 +97,12 @@ class PriceOracle:
             yield row["customer_id"], "margin", row["currency"], value
         for row in archive.in_force("brokerage/security_positions", day):
             key = "of " + row["instrument_id"]
-            yield custody[row["custody_account_id"]], "security", key, half_up(Decimal(row["quantity"]) * self.prices[key])
+            yield (
+                custody[row["custody_account_id"]],
+                "security",
+                key,
+                half_up(Decimal(row["quantity"]) * self.prices[key]),
+            )
         for row in archive.in_force("wealth/wealth_holdings", day):
             key = "of " + row["instrument_id"] if row["instrument_id"] else row["currency"]
             units = Decimal(row["units"]) if row["instrument_id"] else half_up(Decimal(row["units"]))

@@ -1,0 +1,40 @@
+"""One bank whose quarter is judged, built once: what only reads it shares it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from orchestration.lib.build import environment
+from orchestration.lib.home import Home
+from orchestration.lib.policies.load import POLICIES_VARIABLE
+from tests import support
+from tests.appraisal import bank
+
+
+@dataclass(frozen=True)
+class JudgedBank:
+    """Published as of bank.JUDGED_ON: one quarter is final, the next one runs. Read only."""
+
+    home: Home
+    story: bank.Story
+    policies: Path
+
+    @property
+    def marts(self) -> Path:
+        return self.home.current / "marts.duckdb"
+
+
+@pytest.fixture(scope="session")
+def judged_bank(tmp_path_factory: pytest.TempPathFactory) -> JudgedBank:
+    folder = tmp_path_factory.mktemp("judged")
+    policies = bank.write_policies(folder)
+    story = bank.write_bank(folder)
+    home = Home(folder / "home")
+    with environment({POLICIES_VARIABLE: str(policies)}):
+        support.published(support.advance(home, story.landing, bank.QUARTER_END))
+        bank.deliver_correction(story.landing)
+        support.published(support.advance(home, story.landing, bank.JUDGED_ON))
+    return JudgedBank(home, story, policies)

@@ -1,0 +1,82 @@
+"""Every cell of a quarter, final and running, against a second computation that has no SQL."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests import support
+from tests.appraisal import bank
+from tests.appraisal.compare import all_differences, judged, told
+from tests.appraisal.conftest import JudgedBank
+from tests.appraisal.oracle import Appraisal, Decided, Valuation, period
+
+pytestmark = pytest.mark.rule("A9-13", "A9-14", "G17", "G18", "G20", "G41")
+
+
+@pytest.fixture(scope="module")
+def quarters(judged_bank: JudgedBank) -> tuple[Appraisal, Appraisal]:
+    """The final quarter and the running one, by the oracle."""
+    values = Valuation(judged_bank.story.landing, bank.FIRST_DATE, bank.JUDGED_ON)
+    decided = Decided.read(judged_bank.marts)
+    final, running = (period(code, bank.JUDGED_ON) for code in (bank.QUARTER, bank.NEXT_QUARTER))
+    return Appraisal(values, decided, final), Appraisal(values, decided, running)
+
+
+def test_every_cell_of_the_final_quarter_is_the_oracle_s(
+    judged_bank: JudgedBank, quarters: tuple[Appraisal, Appraisal]
+) -> None:
+    lines = all_differences(judged_bank.marts, quarters[0], None)
+    assert not lines, "\n".join(lines[:40])
+
+
+def test_every_cell_of_the_running_quarter_is_the_oracle_s_and_its_targets_are_the_peers_medians(
+    judged_bank: JudgedBank, quarters: tuple[Appraisal, Appraisal]
+) -> None:
+    lines = all_differences(judged_bank.marts, quarters[1], quarters[0])
+    assert not lines, "\n".join(lines[:40])
+
+
+def test_what_the_story_tells_has_happened(judged_bank: JudgedBank, quarters: tuple[Appraisal, Appraisal]) -> None:
+    story, (final, _) = judged_bank.story, quarters
+    evidence, _, _ = judged(final, None)
+    retention = {customer: cell for (_, measure, customer), cell in evidence.items() if measure == "m1_retention"}
+    assert retention[story.closes]["cause_code"] == "closed"
+    assert retention[story.dies]["exclusion_reason"] == "deceased"
+    assert retention[story.is_frozen]["exclusion_reason"] == "court_freeze"
+    assert retention[story.merged_inside[0]]["exclusion_reason"] == "merged"
+    assert retention[story.merged_outside[0]]["exclusion_reason"] is None
+
+    causes = Counter((measure, cell["cause_code"]) for (_, measure, _), cell in evidence.items())
+    for measure, cause in (
+        ("m1_retention", "below_floor"),
+        ("m1_retention", "fell"),
+        ("m2_uplift", "policy_change"),
+        ("m4_acquisition", "choice"),
+        ("m4_acquisition", "referral"),
+        ("m4_acquisition", "first_sale"),
+        ("m4_acquisition", "pool"),
+    ):
+        assert causes[measure, cause], (measure, cause, causes)
+    roles = Counter(cell["cohort_role"] for cell in evidence.values())
+    assert all(roles[role] for role in ("opening", "transferred_in", "transferred_out", "new", "excluded")), roles
+    assert any(cell["is_numerator"] for (_, measure, _), cell in evidence.items() if measure == "m2_uplift")
+    left = "select count(*) from crm.assignment_change where slot = 'a' and reason_code = 'owner_left'"
+    assert support.query(judged_bank.home, left) > [(0,)]
+
+
+def test_kept_lost_and_excluded_customers_are_the_opening_ones_and_their_days_are_the_quarter_s(
+    judged_bank: JudgedBank,
+) -> None:
+    cohort = support.query(
+        judged_bank.home, f"select customer_id from appraisal.cohort where period_code = '{bank.QUARTER}'"
+    )
+    evidence, _, _ = told(judged_bank.marts, bank.QUARTER)
+    days: Counter[tuple[str, str]] = Counter()
+    for (_, measure, customer), cell in evidence.items():
+        days[measure, customer] += cell["held_days"]
+    for measure in ("m1_retention", "m2_uplift", "m3_deepening", "m5_growth"):
+        assert {c for m, c in days if m == measure} == {customer for (customer,) in cohort}
+    quarter_days = {number for (measure, _), number in days.items() if measure != "m4_acquisition"}
+    assert quarter_days == {91}
