@@ -84,11 +84,12 @@ class PriceOracle:
                 owners[row["account_id"]] or [{"customer_id": row["customer_id"], "owner_role": "primary"}],
                 key=lambda o: (o["owner_role"] != "primary", o["customer_id"]),
             )
+            rest = value
             for owner in others:
                 share = (value * Decimal(owner["share"])).quantize(FEN, rounding="ROUND_DOWN")
+                rest -= share
                 yield owner["customer_id"], row["product_code"], row["currency"], share
-                value -= share
-            yield first["customer_id"], row["product_code"], row["currency"], value
+            yield first["customer_id"], row["product_code"], row["currency"], rest
         custody = {}
         for row in archive.in_force("brokerage/custody_accounts", day):
             custody[row["custody_account_id"]] = row["customer_id"]

@@ -17,9 +17,13 @@ from orchestration.lib import audit
 from orchestration.lib.contracts import load_contracts
 from orchestration.lib.ledger import Batch, Ledger
 from tests.conftest import AS_OF_DATE, BuiltHome
+from tests.dbt import quarters, scorecards
 
 TODAY = f"date '{AS_OF_DATE}'"
 LEG_DAY = "intermediate.int_assets__leg_day"
+PRICED = "core.fct_priced_value"
+A_SECURITY = f"account_kind = 'security' and business_date = {TODAY}"
+FOREIGN_MONEY = f"account_kind = 'deposit' and currency = 'USD' and business_date = {TODAY}"
 
 
 def first(relation: str, condition: str = "true") -> str:
@@ -90,6 +94,15 @@ AN_INCOMPLETE_ONE = first(ARCHIVES, "missing_count > 0")
 PRIMARY_CHANGE = f"scheme_code = '{PRIMARY}' and valid_from = {MORROW}"
 # Singular test -> SQL defects, each of which it has to find. Key tests are damaged by their own columns below.
 DEFECTS: dict[str, list[str]] = {
+    "assert_priced_values_are_the_assets": [
+        f"update {PRICED} set value_cny = value_cny + 0.01 where {first(PRICED, f'as_of_date = {TODAY}')}",
+        f"delete from {PRICED} where as_of_date = {TODAY}",
+        *(
+            f"insert into {LEG_DAY} by name select * replace (null as price_key, 0 as value_cny) from {LEG_DAY} "
+            f"where {first(LEG_DAY, each)}"
+            for each in (A_SECURITY, FOREIGN_MONEY)
+        ),
+    ],
     "assert_offers_may_be_made": [
         f"update {OFFERS} set customer_id = 'x' where {A_NEW_FAMILY}",
         rewritten(CONSENTS, f"select * replace (allowed and customer_id != {OFFERED} as allowed) from kept"),
@@ -389,6 +402,8 @@ MORROW_DEFECTS: dict[str, list[str]] = {
         "delete from tiering.customer_tier where scheme_code = 'rfm'",
     ],
 }
+QUARTER_END_DEFECTS = {**quarters.MONTH_END_DEFECTS, **scorecards.MONTH_END_DEFECTS}
+QUARTER_DEFECTS = {**QUARTER_END_DEFECTS, **quarters.FIRST_DAY_DEFECTS}
 
 
 def data_tests(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -414,7 +429,7 @@ def test_no_data_test_finds_anything_in_a_healthy_warehouse(
 
 
 def test_every_data_test_has_a_seeded_defect(manifest: dict[str, Any]) -> None:
-    seeded = set(DEFECTS) | set(MONTH_END_DEFECTS) | set(MORROW_DEFECTS)
+    seeded = {*DEFECTS, *MONTH_END_DEFECTS, *MORROW_DEFECTS, *QUARTER_DEFECTS}
     assert set(data_tests(manifest)) == seeded | set(key_tests(manifest))
 
 
@@ -433,6 +448,8 @@ Compiled = Callable[[date, date], dict[str, str]]
 ADVANCES = {
     **dict.fromkeys(MONTH_END_DEFECTS, (LAST_EVALUATION - timedelta(days=1), LAST_EVALUATION)),
     **dict.fromkeys(MORROW_DEFECTS, (LAST_EVALUATION, AS_OF_DATE)),
+    **dict.fromkeys(QUARTER_END_DEFECTS, (quarters.MONTH_END - timedelta(days=1), quarters.MONTH_END)),
+    **dict.fromkeys(quarters.FIRST_DAY_DEFECTS, (quarters.START - timedelta(days=1), quarters.START)),
 }
 
 
@@ -447,6 +464,21 @@ ADVANCES = {
 def test_a_test_of_an_evaluation_is_silent_until_it_finds_its_defect(
     damaged: duckdb.DuckDBPyConnection, singular_tests: Compiled, name: str, defect: str
 ) -> None:
+    test = {"compiled_code": singular_tests(*ADVANCES[name])[name]}
+    assert failures(damaged, test) == 0
+    damaged.execute(defect)
+    assert failures(damaged, test) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "defect"),
+    [pytest.param(n, d, id=f"{n}-{i}") for n, ds in QUARTER_DEFECTS.items() for i, d in enumerate(ds)],
+)
+def test_a_test_of_a_quarter_is_silent_until_it_finds_its_defect(
+    damaged: duckdb.DuckDBPyConnection, singular_tests: Compiled, name: str, defect: str
+) -> None:
+    for statement in (*quarters.HEALTHY, *scorecards.HEALTHY):
+        damaged.execute(statement)
     test = {"compiled_code": singular_tests(*ADVANCES[name])[name]}
     assert failures(damaged, test) == 0
     damaged.execute(defect)

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from orchestration.lib.contracts import load_contracts
-from tests.expectations import integrity, maintenance, scores
+from tests.expectations import appraisal, integrity, maintenance, scores
 
 AS_OF = date(2026, 10, 31)
 EVALUATED = date(2026, 9, 30)
@@ -317,6 +317,7 @@ def build_warehouse(path: Path) -> Path:
     con.execute(maintenance.tables(AS_OF))
     con.execute(scores.tables(AS_OF))
     con.execute(integrity.TABLES)
+    con.execute(appraisal.tables(AS_OF))
     con.close()
     return path
 

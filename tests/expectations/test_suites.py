@@ -17,7 +17,7 @@ from orchestration.lib.expectation_run import (
     load_suites,
     run_suites,
 )
-from tests.expectations import integrity, maintenance, scores
+from tests.expectations import appraisal, integrity, maintenance, scores
 
 CUSTOMERS = "landing.core_banking__customers"
 DEPOSITS = "landing.core_banking__deposit_accounts"
@@ -680,6 +680,7 @@ DEFECTS: list[tuple[str, str, set[str]]] = [
     *maintenance.DEFECTS,
     *scores.DEFECTS,
     *integrity.DEFECTS,
+    *appraisal.DEFECTS,
 ]
 
 SUITES: dict[str, Suite] = {s.name: s for s in load_suites()}

@@ -102,18 +102,18 @@ cells as (
 
 measured as (
     select
-        period_code,
-        branch_id,
-        measure_code,
-        is_final,
-        through_date,
-        evaluation_date,
-        branch_level,
-        weight,
-        is_inverse,
-        fallback_target_rate,
-        mid_high_growth_count,
-        policy_version,
+        cells.period_code,
+        cells.branch_id,
+        cells.measure_code,
+        cells.is_final,
+        cells.through_date,
+        cells.evaluation_date,
+        cells.branch_level,
+        cells.weight,
+        cells.is_inverse,
+        cells.fallback_target_rate,
+        cells.mid_high_growth_count,
+        cells.policy_version,
         {{ measured_value('cells') }}
     from cells
 ),
@@ -162,24 +162,24 @@ targets as (
 
 final as (
     select
-        period_code,
-        branch_id,
-        measure_code,
-        evaluation_date,
-        is_final,
-        through_date,
-        branch_level,
-        numerator,
-        denominator,
-        value_rate,
-        target_rate,
+        targets.period_code,
+        targets.branch_id,
+        targets.measure_code,
+        targets.evaluation_date,
+        targets.is_final,
+        targets.through_date,
+        targets.branch_level,
+        targets.numerator,
+        targets.denominator,
+        targets.value_rate,
+        targets.target_rate,
         {{ score_points(
             'targets.value_rate', 'targets.target_rate', 'targets.is_inverse', 'targets.score_unit',
             'targets.score_cap'
         ) }} as score,
-        weight,
-        mid_high_growth_count,
-        policy_version
+        targets.weight,
+        targets.mid_high_growth_count,
+        targets.policy_version
     from targets
 )
 

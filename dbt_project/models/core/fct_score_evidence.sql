@@ -301,12 +301,12 @@ effect_dates as (
 price_sums as (
     select
         effects.period_code,
-        effects.subject_id,
         {%- for point in ['prior_eve', 'eve', 'through', 'guard'] %}
         cast(sum(
             case when effects.point = '{{ point }}' then effects.price_effect_days_cny else 0 end
-        ) as decimal(28, 2)) as {{ point }}_days_cny{{ ',' if not loop.last }}
+        ) as decimal(28, 2)) as {{ point }}_days_cny,
         {%- endfor %}
+        effects.subject_id
     from (
         select
             effect_dates.period_code,
@@ -423,8 +423,8 @@ figures as (
         guarded.opening_flow_cny,
         guarded.closing_flow_cny,
         guarded.price_effect_cny,
-        customers.customer_id is null or coalesce(customers.closed_date <= rules.through_date, false)
-            as is_closed,
+        customers.customer_id is null
+        or coalesce(customers.closed_date <= rules.through_date, false) as is_closed,
         coalesce(customers.deceased_date <= rules.through_date, false) as is_deceased,
         coalesce(by_subject.is_court_frozen, by_customer.is_court_frozen, false) as is_court_frozen,
         successors_in_cohort.customer_id is not null and cohort.customer_id != cohort.subject_id
@@ -562,7 +562,8 @@ judged_cells as (
             else true
         end as is_numerator,
         case
-            when cells.measure_code = 'm1_retention' then cells.closing_avg_cny - cells.opening_avg_cny
+            when cells.measure_code = 'm1_retention'
+                then cells.closing_avg_cny - cells.opening_avg_cny
             when cells.measure_code = 'm5_growth'
                 then cells.closing_flow_cny - cells.opening_flow_cny
         end as value_cny,

@@ -87,23 +87,24 @@ cells as (
 
 final as (
     select
-        period_code,
-        employee_id,
-        measure_code,
-        evaluation_date,
-        is_final,
-        through_date,
-        day_count,
-        branch_id,
-        role_code,
-        peer_group_code,
+        cells.period_code,
+        cells.employee_id,
+        cells.measure_code,
+        cells.evaluation_date,
+        cells.is_final,
+        cells.through_date,
+        cells.day_count,
+        cells.branch_id,
+        cells.role_code,
+        cells.peer_group_code,
         {{ measured_value('cells') }},
-        evidence_count,
-        cast(numerator_count as bigint) as numerator_count,
-        cast(excluded_count as bigint) as excluded_count,
-        cast(liable_count as bigint) as liable_count,
-        case when measure_code = 'm5_growth' then coalesce(effect_cny, 0) end as market_effect_cny,
-        policy_version
+        cells.evidence_count,
+        cast(cells.numerator_count as bigint) as numerator_count,
+        cast(cells.excluded_count as bigint) as excluded_count,
+        cast(cells.liable_count as bigint) as liable_count,
+        case when cells.measure_code = 'm5_growth' then coalesce(cells.effect_cny, 0) end
+            as market_effect_cny,
+        cells.policy_version
     from cells
 )
 

@@ -34,8 +34,9 @@ evidence as (
         sum(held_days) as held_days,
         max(day_count) as day_count,
         sum(case when is_longest_holder then 1 else 0 end) as longest_holders,
+        sum(case when exclusion_reason is not null and is_numerator then 1 else 0 end)
+            as contradictions,
         count(distinct case
-            when exclusion_reason is not null and is_numerator then 'both'
             when exclusion_reason is not null then 'excluded'
             when is_numerator then 'counted'
             else 'not_counted'
@@ -88,6 +89,7 @@ where
     or evidence.held_days != evidence.day_count
     or evidence.longest_holders != 1
     or evidence.fates != 1
+    or evidence.contradictions > 0
     or (cohort.customer_id is null and evidence.is_won = 0)
     or (evidence.is_won = 1 and retained.customer_id is not null)
 union all
