@@ -1,5 +1,5 @@
-{#- A ratio, or half a sum, of whole numbers of either sign in units of 10^-scale, rounded half up and away from 0;
-    NULL when the whole is 0. `whole` is not negative. -#}
+{#- A whole number of either sign divided by one that is not negative, rounded half up and away from 0, as a decimal:
+    the quotient counts its smallest units. NULL when the divisor is 0. -#}
 {% macro signed_ratio(part, whole, scale) -%}
     cast(
         case when {{ part }} < 0 then -1 else 1 end
@@ -91,6 +91,17 @@
         end as value_rate
 {%- endmacro %}
 
+
+{#- Code of the quarter of a day: 2026Q1. -#}
+{% macro quarter_of(day) -%}
+    {%- set text = 'cast(' ~ day ~ ' as ' ~ dbt.type_string() ~ ')' -%}
+    substring({{ text }}, 1, 4) || case
+        when substring({{ text }}, 6, 2) <= '03' then 'Q1'
+        when substring({{ text }}, 6, 2) <= '06' then 'Q2'
+        when substring({{ text }}, 6, 2) <= '09' then 'Q3'
+        else 'Q4'
+    end
+{%- endmacro %}
 
 {#- Code of the quarter before one: 2026Q1 -> 2025Q4. -#}
 {% macro quarter_before(period_code) -%}

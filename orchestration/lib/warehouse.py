@@ -357,6 +357,10 @@ _DECISIONS = {
         "from published.crm.assignment_change"
     ),
     "fct_cohort": "select * from published.appraisal.cohort",
+    "fct_archive_month": (
+        "select through_date as month_end_date, employee_id, archive_rate from published.appraisal.scorecard_total "
+        "where archive_rate is not null"
+    ),
     "fct_action": "select * exclude (as_of_date) from published.maintenance.action_list",
     "fct_action_branch_day": "select * exclude (as_of_date) from published.maintenance.action_supervision",
     "fct_cadence_month": "select * from published.maintenance.cadence_compliance",
@@ -466,6 +470,13 @@ def apply_retention(home: Home, as_of: date, first_date: date) -> None:
                 f"(select distinct evaluation_date from core.{table} order by evaluation_date desc limit 2)"
             )
         con.execute("delete from core.fct_employee_day where business_date <= ?", [as_of - EMPLOYEE_DAYS_KEPT * DAY])
+        # Of a quarter the newest evaluation counts; all are made anew from a base before it.
+        for table in ("fct_score_evidence", "fct_score_employee", "fct_score_branch"):
+            con.execute(
+                f"delete from core.{table} where evaluation_date not in ({measured}) or (period_code, evaluation_date) "
+                "not in (select (period_code, evaluation_date) from intermediate.int_appraisal__newest_evaluation)"
+            )
+        con.execute(f"delete from core.fct_archive_month where month_end_date not in ({measured})")
         # Flows of quarters that are over stay as they were told last.
         con.execute(f"delete from core.fct_book_flow where evaluation_date not in ({measured}) and not is_final")
         month_kept = (as_of - HISTORY_DAYS_KEPT * DAY).replace(day=1)
@@ -483,6 +494,7 @@ def apply_retention(home: Home, as_of: date, first_date: date) -> None:
             "fct_revenue_credit",
             "fct_revenue_day",
             "fct_salary_day",
+            "fct_sale",
             "fct_survey",
             "fct_work_plan",
         ):

@@ -374,9 +374,9 @@ class Appraisal:
         def has(day: date) -> bool:
             return (self.holder(customer, day) or f"pool:{self.cohort[customer]['branch_id']}") == holder
 
-        if not has(self.closing_day):
-            return "transferred_out"
-        return "opening" if has(self.period.start) else "transferred_in"
+        if not has(self.period.start):
+            return "transferred_in"
+        return "opening" if has(self.closing_day) else "transferred_out"
 
     # --- evidence ------------------------------------------------------------------------------
 
@@ -453,7 +453,9 @@ class Appraisal:
                     is_numerator=enough and not breach,
                     cause_code="suitability_breach" if enough and breach else None,
                 )
-                rows[holder, "m5_growth", customer] = cell(reason, value_cny=money["net_flow"], base_cny=money["adb0"])
+                rows[holder, "m5_growth", customer] = cell(
+                    reason, is_numerator=True, value_cny=money["net_flow"], base_cny=money["adb0"]
+                )
         return rows | self.won()
 
     def won(self) -> dict[tuple[str, str, str], Cell]:
@@ -611,11 +613,7 @@ class Appraisal:
             for row in newest.values()
         )
         months = [
-            r
-            for r in self.decided.cadences
-            if r["employee_id"] == employee
-            and p.start <= r["month_end_date"] <= p.end
-            and not r["kind"].startswith("work_plan")
+            r for r in self.decided.cadences if r["employee_id"] == employee and p.start <= r["month_end_date"] <= p.end
         ]
         done, overdue = (sum(r[name] for r in months) for name in ("done_count", "overdue_count"))
         archives = self.decided.archive_rates.get((p.code, employee))

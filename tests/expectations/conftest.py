@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from orchestration.lib.contracts import load_contracts
-from tests.expectations import appraisal, maintenance
+from tests.expectations import appraisal, maintenance, scores
 
 AS_OF = date(2026, 10, 31)
 EVALUATED = date(2026, 9, 30)
@@ -316,6 +316,7 @@ def build_warehouse(path: Path) -> Path:
     con.execute(MARTS)
     con.execute(maintenance.tables(AS_OF))
     con.execute(appraisal.tables(AS_OF))
+    con.execute(scores.tables(AS_OF))
     con.close()
     return path
 

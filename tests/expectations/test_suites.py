@@ -17,7 +17,7 @@ from orchestration.lib.expectation_run import (
     load_suites,
     run_suites,
 )
-from tests.expectations import appraisal, maintenance
+from tests.expectations import appraisal, maintenance, scores
 
 CUSTOMERS = "landing.core_banking__customers"
 DEPOSITS = "landing.core_banking__deposit_accounts"
@@ -679,6 +679,7 @@ DEFECTS: list[tuple[str, str, set[str]]] = [
     (CREDITS, "update {t} set policy_version = null where is_shadow", {"rule_and_policy_version_are_known"}),
     *maintenance.DEFECTS,
     *appraisal.DEFECTS,
+    *scores.DEFECTS,
 ]
 
 SUITES: dict[str, Suite] = {s.name: s for s in load_suites()}

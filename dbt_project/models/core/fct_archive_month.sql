@@ -19,7 +19,6 @@ final as (
     select
         {{ as_of_date() }} as month_end_date,
         employee_id,
-        count(*) as archive_count,
         {{ rate('cast(sum(completeness_rate * 10000) as bigint)', 'count(*) * 10000') }}
             as archive_rate
     from archives

@@ -354,16 +354,14 @@ averages as (
             and subjects.subject_id = price_sums.subject_id
 ),
 
--- What left again within the guard days after the quarter does not count.
+-- What left again within the guard days after the quarter does not count as flow; who is lost is
+-- judged by the quarter alone.
 guarded as (
     select
         period_code,
         subject_id,
         opening_avg_cny,
-        case
-            when is_final then least(closing_avg_cny, guard_avg_cny)
-            else closing_avg_cny
-        end as closing_avg_cny,
+        closing_avg_cny,
         opening_avg_cny - opening_effect_cny as opening_flow_cny,
         case
             when is_final

@@ -1,11 +1,27 @@
 {{ config(schema='appraisal', alias='scorecard_total') }}
 
-with totals as (
+-- What corrections of closed quarters would have changed is carried into the quarter that found it.
+with carried as (
     select
-        *,
-        cast(0 as decimal(18, 4)) as carried_adjustment,
-        total_score as total_with_adjustment
-    from {{ ref('fct_scorecard_total') }}
+        {{ quarter_of('as_of_date') }} as period_code,
+        employee_id,
+        cast(sum(delta_score) as decimal(18, 4)) as adjustment
+    from {{ ref('fct_score_restatement') }}
+    where measure_code = 'total'
+    group by {{ quarter_of('as_of_date') }}, employee_id
+),
+
+totals as (
+    select
+        totals.*,
+        cast(coalesce(carried.adjustment, 0) as decimal(18, 4)) as carried_adjustment,
+        cast(totals.total_score + coalesce(carried.adjustment, 0) as decimal(18, 4))
+            as total_with_adjustment
+    from {{ ref('fct_scorecard_total') }} as totals
+    left join carried
+        on
+            totals.period_code = carried.period_code
+            and totals.employee_id = carried.employee_id
 ),
 
 final as (
