@@ -1,5 +1,8 @@
 {{ config(materialized='range', partition_column='as_of_date') }}
 
+{#- Without dates to run over, windows are left out: they took half of a day's time. -#}
+{%- set is_one_date = plan_dates('customer_dates') | length == 1 %}
+
 with legs as (
     select
         business_date,
@@ -77,19 +80,21 @@ held as (
     from kept_values
 ),
 
--- A day without a delivery carries the price of before: nothing moves.
+-- A day without a delivery carries the price of before: nothing moves. In hundred millionths.
 price_moves as (
     select
         business_date,
         price_key,
-        price,
-        earlier_price
+        cast((price - earlier_price) * 100000000 as decimal(18, 0)) as rise,
+        cast(earlier_price * 100000000 as decimal(18, 0)) as earlier_price
     from (
         select
             business_date,
             price_key,
-            price,
-            lag(price) over (partition by price_key order by business_date) as earlier_price
+            cast(price as decimal(28, 8)) as price,
+            cast(
+                lag(price) over (partition by price_key order by business_date) as decimal(28, 8)
+            ) as earlier_price
         from prices
     ) as compared
     where earlier_price > 0 and price != earlier_price
@@ -99,26 +104,24 @@ revaluations as (
     select
         held.business_date,
         held.customer_id,
-        held.product_code,
-        {{ revalue_money('held.value_cny', 'price_moves.price', 'price_moves.earlier_price') }}
-        - held.value_cny as revaluation_cny
+        product_days.aum_coefficient,
+        {{ revaluation('held.value_cny', 'price_moves.rise', 'price_moves.earlier_price') }}
+            as revaluation_cny
     from held
     inner join price_moves
         on held.business_date = price_moves.business_date and held.price_key = price_moves.price_key
+    inner join product_days
+        on
+            held.business_date = product_days.business_date
+            and held.product_code = product_days.product_code
 ),
 
 effects as (
     select
-        revaluations.business_date,
-        revaluations.customer_id,
-        {{ multiply_money('revaluations.revaluation_cny', 'product_days.aum_coefficient') }}
-            as effect_cny
+        business_date,
+        customer_id,
+        {{ multiply_money('revaluation_cny', 'aum_coefficient') }} as effect_cny
     from revaluations
-    inner join product_days
-        on
-            revaluations.business_date = product_days.business_date
-            and revaluations.product_code = product_days.product_code
-    where revaluations.revaluation_cny != 0
 ),
 
 segment_effects as (
@@ -134,8 +137,9 @@ segment_effects as (
         ) as effect_days_cny
     from effects
     inner join calendar on effects.business_date = calendar.business_date
-    where effects.effect_cny != 0
     group by calendar.customer_segment_date, effects.customer_id
+    -- Not a condition on the rows: it would be tested before and work each effect out twice.
+    having sum(abs(effects.effect_cny)) > 0
 ),
 
 first_effects as (
@@ -174,13 +178,16 @@ levels as (
         emitted_dates.as_of_date,
         emitted_dates.day_count,
         customers.customer_id,
-        customers.price_effect_cny as base_effect_cny,
         customers.price_effect_days_cny as base_effect_days_cny,
         coalesce(segments.effect_cny, 0) as effect_cny,
         coalesce(segments.effect_days_cny, 0) as effect_days_cny,
+        {%- if is_one_date %}
+        customers.price_effect_cny + coalesce(segments.effect_cny, 0) as price_effect_cny
+        {%- else %}
         customers.price_effect_cny + sum(coalesce(segments.effect_cny, 0)) over (
             partition by customers.customer_id order by emitted_dates.as_of_date
         ) as price_effect_cny
+        {%- endif %}
     from customers
     inner join emitted_dates on customers.first_date <= emitted_dates.as_of_date
     left join segment_effects as segments
@@ -196,11 +203,15 @@ final as (
         customer_id,
         cast(price_effect_cny as decimal(18, 2)) as price_effect_cny,
         cast(
-            base_effect_days_cny + sum(
-                (price_effect_cny - effect_cny) * day_count + effect_days_cny
-            ) over (
+            base_effect_days_cny
+            {%- if is_one_date %}
+            + (price_effect_cny - effect_cny) * day_count + effect_days_cny
+            {%- else %}
+            + sum((price_effect_cny - effect_cny) * day_count + effect_days_cny) over (
                 partition by customer_id order by as_of_date
-            ) as decimal(28, 2)
+            )
+            {%- endif %}
+            as decimal(28, 2)
         ) as price_effect_days_cny
     from levels
 )

@@ -10,25 +10,8 @@ with newest as (
 
 flows as (
     select
-        flows.period_code,
-        flows.subject_kind,
-        flows.subject_id,
-        flows.evaluation_date as as_of_date,
-        flows.through_date,
-        flows.is_final,
-        flows.opening_count,
-        flows.new_count,
-        flows.transferred_in_count,
-        flows.transferred_out_count,
-        flows.lost_count,
-        flows.closing_count,
-        flows.opening_aum_cny,
-        flows.new_aum_cny,
-        flows.transferred_in_aum_cny,
-        flows.transferred_out_aum_cny,
-        flows.lost_aum_cny,
-        flows.change_aum_cny,
-        flows.closing_aum_cny
+        flows.*,
+        flows.evaluation_date as as_of_date
     from {{ ref('fct_book_flow') }} as flows
     inner join newest
         on
