@@ -209,7 +209,8 @@ def _total_lines(card: Scorecard) -> Iterator[str]:
     )
     yield f"total {shown(total['total_score'])}" + (f" (weighted mean of {scores})" if len(card.cells) > 1 else "")
     if total["gate_code"]:
-        yield f"failed gates cap it: {total['gate_code']}"
+        cap = f" at {shown(card.version.scoring.gate_cap)}" if card.version else ""
+        yield f"failed gates, which cap the total{cap}: {total['gate_code']}"
     rank = total["rank_in_peer_group"]
     few = card.version.scoring.least_ranked if card.version else None
     yield (

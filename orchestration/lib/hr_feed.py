@@ -125,7 +125,7 @@ def _employee_header(measures: Sequence[str]) -> list[str]:
         "总分 total",
         "同类排名 rank",
         "未通过门槛 gates",
-        "期初户数 cohort",
+        "维护过的季初在册户数 cohort",
         *_measure_header(measures),
         "大额流失责任户数 liable",
         "收益归属 revenue_credit_cny",

@@ -18,8 +18,8 @@ from orchestration.lib.policies.load import PolicySet
 from orchestration.lib.policies.units import OPEN_END
 from orchestration.lib.policies.yaml_file import Loc
 
-# Customer totals are kept 40 days: the averages of the guard are taken at the month end after the quarter's.
-_MOST_GUARD_DAYS = 30
+# Balances of this day after a quarter are kept for the guard's averages (orchestration.lib.planning).
+_GUARD_DAYS = 30
 # A period is judged a month end later: money that went in and out is seen so many days around its end.
 _MOST_FLAG_DAYS = {"in_and_out": 8, "family_shifting": 8}
 
@@ -92,8 +92,8 @@ def _lint_numbers(policies: PolicySet, i: int, version: AppraisalVersion) -> Ite
     if scoring.least_ranked < 1:
         found = f"least_ranked {scoring.least_ranked}"
         yield _finding(policies, i, ("scoring", "least_ranked"), "range", found, "write 1 or more")
-    if not 1 <= version.guard.after <= _MOST_GUARD_DAYS:
-        mend = f"write 1 to {_MOST_GUARD_DAYS} days: totals of longer ago are not kept"
+    if version.guard.after != _GUARD_DAYS:
+        mend = f"write {_GUARD_DAYS} days: balances are kept for an average of so many"
         yield _finding(policies, i, ("guard", "after"), "range", f"{version.guard.after} days", mend)
     if version.closing.after <= version.guard.after:
         found = f"closed after {version.closing.after} days, guarded for {version.guard.after}"
