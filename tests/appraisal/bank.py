@@ -26,6 +26,8 @@ FIRST_DATE = date(2026, 1, 1)
 GO_LIVE = date(2026, 4, 1)
 QUARTER, QUARTER_END, JUDGED_ON = "2026Q2", date(2026, 6, 30), date(2026, 7, 31)
 NEXT_QUARTER = "2026Q3"
+# What was evaluated on the month end is in the history of tiers on the day after.
+LAST_DATE = date(2026, 8, 1)
 CLOSED_ON, DIED_ON, MERGED_ON, FROZEN_ON = date(2026, 5, 12), date(2026, 5, 20), date(2026, 5, 25), date(2026, 6, 1)
 WON_ON, RULES_CHANGE_ON, CORRECTED_ON = date(2026, 6, 10), date(2026, 6, 1), date(2026, 6, 9)
 DAY = timedelta(days=1)
@@ -37,7 +39,7 @@ class Story:
     """To whom it happens."""
 
     landing: Path
-    closes: str
+    closes: tuple[str, ...]
     dies: str
     is_frozen: str
     merged_inside: tuple[str, str]
@@ -64,14 +66,16 @@ def write_policies(folder: Path) -> Path:
 
 
 def write_bank(folder: Path) -> Story:
-    """Landing root of the bank through JUDGED_ON, and its story. The late correction is not delivered yet."""
-    generate(folder, customers=CUSTOMERS, start=FIRST_DATE, through=JUDGED_ON, seed=11, go_live=GO_LIVE)
+    """Landing root of the bank through LAST_DATE, and its story. The late correction is not delivered yet."""
+    generate(folder, customers=CUSTOMERS, start=FIRST_DATE, through=LAST_DATE, seed=11, go_live=GO_LIVE)
     landing = folder / "landing"
     held = sorted({r["customer_id"] for r in newest(landing, "crm.maintainers", GO_LIVE - DAY) if r["slot"] == "a"})
     everybody = {row["customer_id"]: row for row in read_rows(landing, "core_banking.customers", FIRST_DATE)}
     held = [c for c in held if c in everybody and not everybody[c]["is_employee"] and not everybody[c]["closed_date"]]
     strangers = [c for c in sorted(everybody) if c not in held and not everybody[c]["is_employee"]]
-    story = Story(landing, held[3], held[7], held[11], (held[15], held[19]), (held[23], strangers[5]))
+    story = Story(
+        landing, (held[3], held[4], held[5]), held[7], held[11], (held[15], held[19]), (held[23], strangers[5])
+    )
     _tell_customers(story, everybody)
     _tell_merges(story)
     _tell_risk(story)
@@ -81,8 +85,10 @@ def write_bank(folder: Path) -> Story:
 
 def _tell_customers(story: Story, everybody: dict[str, Row]) -> None:
     """Later deltas name whom the bank itself changes; those of the story are told again with them."""
-    told = {story.closes: {"closed_date": CLOSED_ON}, story.dies: {"deceased_date": DIED_ON}}
-    since = {story.closes: CLOSED_ON, story.dies: DIED_ON}
+    told = {customer: {"closed_date": CLOSED_ON} for customer in story.closes} | {
+        story.dies: {"deceased_date": DIED_ON}
+    }
+    since = dict.fromkeys(story.closes, CLOSED_ON) | {story.dies: DIED_ON}
     for day in days_of(story.landing, "core_banking.customers"):
         if day < min(since.values()):
             continue

@@ -16,7 +16,7 @@ from tests.appraisal import bank
 
 @dataclass(frozen=True)
 class JudgedBank:
-    """Published as of bank.JUDGED_ON: one quarter is final, the next one runs. Read only."""
+    """Published as of bank.LAST_DATE: one quarter is final, the next one runs. Read only."""
 
     home: Home
     story: bank.Story
@@ -36,5 +36,5 @@ def judged_bank(tmp_path_factory: pytest.TempPathFactory) -> JudgedBank:
     with environment({POLICIES_VARIABLE: str(policies)}):
         support.published(support.advance(home, story.landing, bank.QUARTER_END))
         bank.deliver_correction(story.landing)
-        support.published(support.advance(home, story.landing, bank.JUDGED_ON))
+        support.published(support.advance(home, story.landing, bank.LAST_DATE))
     return JudgedBank(home, story, policies)
