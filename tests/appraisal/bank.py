@@ -127,7 +127,7 @@ def _tell_winners(landing: Path, strangers: list[str]) -> None:
     """Every stranger was won by somebody: whoever comes in scope later has been chosen for, referred or sold to."""
     staff = [r for r in newest(landing, "hr.employees", GO_LIVE) if r["status"] == "active" and r["nda_signed_date"]]
     tellers = sorted(r["employee_id"] for r in staff if r["role_code"] == "teller")
-    groups = [strangers[number::4] for number in range(4)]
+    groups = [strangers[number::3] for number in range(3)]
 
     def winner(number: int) -> str:
         return tellers[number % len(tellers)]

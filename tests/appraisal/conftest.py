@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ class JudgedBank:
     home: Home
     story: bank.Story
     policies: Path
+    marts_when_judged: Path
 
     @property
     def marts(self) -> Path:
@@ -36,5 +38,7 @@ def judged_bank(tmp_path_factory: pytest.TempPathFactory) -> JudgedBank:
     with environment({POLICIES_VARIABLE: str(policies)}):
         support.published(support.advance(home, story.landing, bank.QUARTER_END))
         bank.deliver_correction(story.landing)
+        support.published(support.advance(home, story.landing, bank.JUDGED_ON))
+        when_judged = shutil.copy(home.current / "marts.duckdb", folder / "when_judged.duckdb")
         support.published(support.advance(home, story.landing, bank.LAST_DATE))
-    return JudgedBank(home, story, policies)
+    return JudgedBank(home, story, policies, when_judged)

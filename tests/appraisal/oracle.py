@@ -205,8 +205,11 @@ class Decided:
     archive_rates: dict[tuple[str, str], Decimal | None] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, marts: Path) -> Decided:
+    def read(cls, marts: Path, when_judged: Path) -> Decided:
+        """``when_judged``: the marts of the day of judgement; what is owed is counted from day to day."""
         found = cls()
+        with duckdb.connect(str(when_judged), read_only=True) as con:
+            found.cadences = con.execute("select * from maintenance.cadence_compliance").to_arrow_table().to_pylist()
         with duckdb.connect(str(marts), read_only=True) as con:
 
             def rows(sql: str) -> list[Row]:
@@ -225,7 +228,6 @@ class Decided:
                 found.changes[row["customer_id"]].append((row["business_date"], row["to_employee_id"]))
             for row in rows("select * from appraisal.cohort"):
                 found.cohorts[row["period_code"]][row["customer_id"]] = row
-            found.cadences = rows("select * from maintenance.cadence_compliance")
             found.credits = rows("select * from appraisal.attribution where not is_shadow")
             found.archive_rates = {
                 (row["period_code"], row["employee_id"]): row["archive_rate"]
@@ -392,13 +394,16 @@ class Appraisal:
     def end_rank(self, customer: str) -> int:
         return self.decided.rank(self.successors.get(customer, customer), self.period.through + DAY)
 
+    def is_closed(self, heir: str) -> bool:
+        closed = self.customers.get(heir, {}).get("closed_date", "")
+        return heir not in self.customers or bool(closed and closed <= self.period.through.isoformat())
+
     def loss(self, customer: str) -> str | None:
         heir, money = self.successors.get(customer, customer), self.money(customer)
+        if self.is_closed(heir):
+            return "closed"
         if self.end_rank(customer) > self.cohort[customer]["tier_rank"]:
             return None
-        closed = self.customers.get(heir, {}).get("closed_date", "")
-        if heir not in self.customers or (closed and closed <= self.period.through.isoformat()):
-            return "closed"
         if money["adb0"] >= FLOOR > money["adb1"]:
             return "below_floor"
         if money["adb0"] > 0 and money["adb1"] < KEPT * money["adb0"]:
@@ -408,7 +413,7 @@ class Appraisal:
     def rise(self, customer: str) -> tuple[bool, str | None]:
         heir, before = self.successors.get(customer, customer), self.cohort[customer]["tier_rank"]
         p = self.period
-        if self.end_rank(customer) <= before:
+        if self.end_rank(customer) <= before or self.is_closed(heir):
             return False, None
         if self.decided.has_policy_change(heir, p.start, p.through + DAY):
             return False, "policy_change"

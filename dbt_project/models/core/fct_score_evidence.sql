@@ -497,15 +497,15 @@ exclusions as (
     group by hits.period_code, hits.customer_id
 ),
 
--- An upgrade is never churn. The floor and the fall bind whom the asset door let in, the shut doors
--- the others.
+-- Who stays and rose is never churn. The floor and the fall bind whom the asset door let in, the
+-- shut doors the others.
 judged as (
     select
         figures.*,
         exclusions.exclusion_code,
         case
-            when figures.end_rank > figures.tier_rank then null
             when figures.is_closed then 'closed'
+            when figures.end_rank > figures.tier_rank then null
             when
                 figures.opening_avg_cny >= figures.floor_cny
                 and figures.closing_avg_cny < figures.floor_cny
@@ -518,7 +518,7 @@ judged as (
             when figures.opening_avg_cny < figures.floor_cny and figures.end_rank = 0
                 then 'doors_shut'
         end as churn_cause,
-        figures.end_rank > figures.tier_rank as is_upgraded,
+        figures.end_rank > figures.tier_rank and not figures.is_closed as is_upgraded,
         not figures.is_final or figures.guard_rank > figures.tier_rank as is_held
     from figures
     left join exclusions
