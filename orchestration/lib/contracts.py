@@ -208,3 +208,8 @@ def load_contracts(directory: Path = CONTRACTS_DIR) -> dict[str, Feed]:
     """All feeds by feed id (``<system>.<entity>``), in file order."""
     feeds = [load_contract(path) for path in sorted(directory.glob("*/*.yaml"))]
     return {feed.feed_id: feed for feed in feeds}
+
+
+def contact_values(column: str) -> tuple[str, ...]:
+    """What the contract of ``crm.contacts`` lets ``column`` say."""
+    return next(c.values for c in load_contracts()["crm.contacts"].columns if c.name == column)

@@ -71,9 +71,9 @@ FLAG_PARAMETERS: dict[FlagKind, tuple[str, ...]] = {
     "bunching": ("rate", "least", "others"),
     "opened_unused": ("least",),
     "family_shifting": ("rate", "amount", "days"),
-    "handover_timing": ("days", "least"),
-    "contacts_in_bulk": ("least", "others"),
-    "supervisor_as_b": ("least",),
+    "handover_timing": ("days", "least", "codes"),
+    "contacts_in_bulk": ("least", "others", "codes"),
+    "supervisor_as_b": ("least", "codes"),
 }
 
 
@@ -152,7 +152,10 @@ class Gate(Named):
 
 
 class Flag(Strict):
-    """Parameters of an integrity flag: which ones, says FLAG_PARAMETERS."""
+    """Parameters of an integrity flag: which ones, says FLAG_PARAMETERS.
+
+    ``codes``: the reasons of handovers, channels of contacts or roles of employees that it looks at.
+    """
 
     label_zh: str
     rate: Rate | None = None
@@ -160,6 +163,7 @@ class Flag(Strict):
     days: Days | None = None
     least: int | None = None
     others: int | None = None
+    codes: tuple[str, ...] | None = None
 
 
 class AppraisalVersion(DatedVersion):

@@ -80,6 +80,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("other_count", pa.int64()),
         ]
     ),
+    # Reasons of handovers, channels of contacts or roles of employees that a flag looks at.
+    "appraisal_flag_code": pa.schema([*VERSION_COLUMNS, ("flag_kind", pa.string()), ("code", pa.string())]),
 }
 
 
@@ -148,5 +150,10 @@ def rows(version: AppraisalVersion) -> dict[str, list[dict[str, Any]]]:
                 "other_count": flag.others,
             }
             for kind, flag in version.flags.items()
+        ],
+        "appraisal_flag_code": [
+            {**head, "flag_kind": kind, "code": code}
+            for kind, flag in version.flags.items()
+            for code in flag.codes or ()
         ],
     }

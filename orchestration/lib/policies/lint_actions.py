@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from orchestration.lib.bank_calendar import DAYS_AROUND
-from orchestration.lib.contracts import load_contracts
+from orchestration.lib.contracts import contact_values
 from orchestration.lib.policies.actions import (
     PLACEHOLDERS,
     Action,
@@ -40,11 +40,6 @@ def lint_actions(policies: PolicySet) -> Iterator[Finding]:
 def _finding(policies: PolicySet, i: int, loc: Loc, kind: Kind, found: str, mend: str) -> Finding:
     label = f"actions@{policies.actions.versions[i].version}"
     return Finding("actions.yml", policies.line("actions", ("versions", i, *loc)), label, kind, found, mend)
-
-
-def _delivered(column: str) -> tuple[str, ...]:
-    """Codes that the contact log delivers."""
-    return next(c.values for c in load_contracts()["crm.contacts"].columns if c.name == column)
 
 
 def _lint_range(
@@ -93,7 +88,7 @@ def _lint_codes(policies: PolicySet, i: int, version: ActionsVersion) -> Iterato
     yield from _lint_all_named(policies, i, "obligations", version.obligations, kinds, "kind of obligation")
     yield from _lint_all_named(policies, i, "churn_warnings", version.churn_warnings, LEVELS[::-1], "level")
     yield from _lint_all_named(policies, i, "complaints", version.complaints, STEPS, "step")
-    yield from _lint_all_named(policies, i, "channels_zh", version.channels_zh, _delivered("channel"), "channel")
+    yield from _lint_all_named(policies, i, "channels_zh", version.channels_zh, contact_values("channel"), "channel")
     for code in version.events:
         if code not in events:
             mend = f"name one of {', '.join(sorted(events))}"
@@ -139,7 +134,7 @@ def _lint_dated(
     policies: PolicySet, i: int, loc: Loc, action: DatedAction, obligations: Collection[str]
 ) -> Iterator[Finding]:
     yield from _lint_range(policies, i, (*loc, "within"), action.within, 0, DAYS_AROUND, "days")
-    lists = (("purposes", action.purposes, _delivered("purpose")), ("covered_by", action.covered_by, obligations))
+    lists = (("purposes", action.purposes, contact_values("purpose")), ("covered_by", action.covered_by, obligations))
     for name, codes, known in lists:
         for n, code in enumerate(codes):
             if code not in known:

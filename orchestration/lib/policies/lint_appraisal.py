@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+from orchestration.lib.contracts import contact_values
 from orchestration.lib.policies.appraisal import (
     EXCLUSIONS,
     FLAG_PARAMETERS,
@@ -20,6 +21,7 @@ from orchestration.lib.policies.yaml_file import Loc
 
 # Balances of this day after a quarter are kept for the guard's averages (orchestration.lib.planning).
 _GUARD_DAYS = 30
+_FLAG_PARAMETER_NAMES = ("rate", "amount", "days", "least", "others", "codes")
 # A period is judged a month end later: money that went in and out is seen so many days around its end.
 _MOST_FLAG_DAYS = {"in_and_out": 8, "family_shifting": 8}
 
@@ -128,6 +130,9 @@ def _lint_families(policies: PolicySet, i: int, version: AppraisalVersion) -> It
         if count < 1:
             found = f"{count} families of {tier}"
             yield _finding(policies, i, ("families", tier), "range", found, "write 1 or more")
+        if tier not in tiers:
+            found, mend = f"families of {tier}", f"write one of {', '.join(sorted(tiers))}"
+            yield _finding(policies, i, ("families", tier), "unknown", found, mend)
     missing = sorted(tiers - set(version.families))
     if missing:
         found = f"families say nothing of {', '.join(missing)}"
@@ -147,14 +152,28 @@ def _lint_complete(policies: PolicySet, i: int, version: AppraisalVersion) -> It
             found = f"{name} say nothing of {', '.join(missing)}"
             yield _finding(policies, i, (name,), "gap", found, "say each: none is left out by silence")
     for kind, flag in version.flags.items():
-        given = {name for name in ("rate", "amount", "days", "least", "others") if getattr(flag, name) is not None}
+        given = {
+            name for name in ("rate", "amount", "days", "least", "others", "codes") if getattr(flag, name) is not None
+        }
         if given != set(FLAG_PARAMETERS[kind]):
             found = f"{kind} has {', '.join(sorted(given)) or 'nothing'}"
             mend = f"give it {', '.join(FLAG_PARAMETERS[kind])} and nothing else"
             yield _finding(policies, i, ("flags", kind), "shape", found, mend)
-        elif any(getattr(flag, name) < 0 for name in given):
+        elif any(getattr(flag, name) < 0 for name in given - {"codes"}):
             found = f"a negative number of {kind}"
             yield _finding(policies, i, ("flags", kind), "range", found, "write numbers that are not negative")
         elif flag.days is not None and flag.days > _MOST_FLAG_DAYS.get(kind, 92):
             mend = f"write at most {_MOST_FLAG_DAYS.get(kind, 92)} days"
             yield _finding(policies, i, ("flags", kind, "days"), "range", f"{flag.days} days of {kind}", mend)
+        for code in set(flag.codes or ()) - _codes(policies, kind):
+            found, mend = f"code {code} of {kind}", f"write one of {', '.join(sorted(_codes(policies, kind)))}"
+            yield _finding(policies, i, ("flags", kind, "codes"), "unknown", found, mend)
+
+
+def _codes(policies: PolicySet, kind: str) -> set[str]:
+    """What a flag may look at."""
+    if kind == "handover_timing":
+        return {code for version in policies.books.versions for code in version.reasons}
+    if kind == "contacts_in_bulk":
+        return set(contact_values("channel"))
+    return set(policies.roles.roles)

@@ -15,7 +15,7 @@ from orchestration.lib.bank_calendar import (
     LUNAR_YEARS,
     festival_date,
 )
-from orchestration.lib.contracts import load_contracts
+from orchestration.lib.contracts import contact_values
 from orchestration.lib.policies.finding import Finding
 from orchestration.lib.policies.finding import Kind as FindingKind
 from orchestration.lib.policies.lint_rules import CODE
@@ -55,11 +55,6 @@ def _finding(policies: PolicySet, i: int, loc: Loc, kind: FindingKind, found: st
     return Finding("obligations.yml", policies.line("obligations", ("versions", i, *loc)), label, kind, found, mend)
 
 
-def _delivered(column: str) -> tuple[str, ...]:
-    """Codes that the contact log delivers."""
-    return next(c.values for c in load_contracts()["crm.contacts"].columns if c.name == column)
-
-
 def _lint_names(
     policies: PolicySet, i: int, loc: Loc, names: Sequence[str], known: Collection[str], what: str
 ) -> Iterator[Finding]:
@@ -87,7 +82,7 @@ def _lint_limits(policies: PolicySet, i: int, version: ObligationsVersion) -> It
         mend = f"write {' or '.join(repr(day) for day in _LEAP_BIRTHDAYS)}, in quotes"
         yield _finding(policies, i, ("leap_birthday",), "range", found, mend)
     yield from _lint_names(
-        policies, i, ("consent_channels",), version.consent_channels, _delivered("channel"), "channel"
+        policies, i, ("consent_channels",), version.consent_channels, contact_values("channel"), "channel"
     )
 
 
@@ -104,7 +99,7 @@ def _lint_kinds(policies: PolicySet, i: int, version: ObligationsVersion) -> Ite
             if not codes:
                 found, mend = f"{code} has no {what}", f"name a {what} of crm.contacts, or no contact ever meets it"
                 yield _finding(policies, i, (*loc, name), "gap", found, mend)
-            yield from _lint_names(policies, i, (*loc, name), codes, _delivered(what), what)
+            yield from _lint_names(policies, i, (*loc, name), codes, contact_values(what), what)
         for channel in kind.channels:
             if kind.is_marketing and channel not in version.consent_channels:
                 found = f"{code} is marketing by {channel}, which nobody is asked about"

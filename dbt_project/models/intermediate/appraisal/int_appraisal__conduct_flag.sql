@@ -4,6 +4,14 @@ with rules as (
     ]) }}
 ),
 
+codes as (
+    select
+        policy_version,
+        flag_kind,
+        code
+    from {{ source('policy', 'appraisal_flag_code') }}
+),
+
 books as (
     {{ flagged_books() }}
 ),
@@ -261,9 +269,13 @@ handovers as (
             changes.slot = 'a'
             and changes.business_date > {{ add_days('rules.through_date', '-rules.window_days') }}
             and rules.through_date >= changes.business_date
+    inner join codes
+        on
+            rules.policy_version = codes.policy_version
+            and rules.flag_kind = codes.flag_kind
+            and changes.reason_code = codes.code
     where
         rules.flag_kind = 'handover_timing'
-        and changes.reason_code in ('customer_choice', 'referral', 'rebalancing')
         and changes.from_employee_id is not null
         and changes.to_employee_id is not null
 ),
@@ -308,9 +320,12 @@ contacts as (
             rules.flag_kind = 'contacts_in_bulk'
             and contacts.business_date >= rules.start_date
             and contacts.business_date <= rules.through_date
-    where
-        contacts.channel in ('visit', 'call', 'head_visit')
-        and contacts.employee_id is not null
+    inner join codes
+        on
+            rules.policy_version = codes.policy_version
+            and rules.flag_kind = codes.flag_kind
+            and contacts.channel = codes.code
+    where contacts.employee_id is not null
 ),
 
 bursts as (
@@ -410,13 +425,13 @@ backup_flags as (
         || '户客户的B角,既审批又受考核。' as evidence_zh,
         changes.policy_version
     from backup_changes as changes
+    inner join codes
+        on
+            changes.policy_version = codes.policy_version
+            and changes.flag_kind = codes.flag_kind
+            and changes.role_code = codes.code
     left join {{ source('policy', 'role') }} as roles on changes.role_code = roles.role_code
-    where
-        changes.standing = 1
-        and changes.to_employee_id is not null
-        and changes.role_code in (
-            'outlet_head', 'outlet_supervisor', 'branch_president', 'personal_finance_head'
-        )
+    where changes.standing = 1 and changes.to_employee_id is not null
     group by
         changes.period_code,
         changes.through_date,
