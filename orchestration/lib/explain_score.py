@@ -213,11 +213,12 @@ def _total_lines(card: Scorecard) -> Iterator[str]:
         yield f"failed gates, which cap the total{cap}: {total['gate_code']}"
     rank = total["rank_in_peer_group"]
     few = card.version.scoring.least_ranked if card.version else None
-    yield (
-        f"place {rank} among its peers"
-        if rank is not None
-        else f"not ranked: a cohort of {total['cohort_count']} customers, {few or 'more'} are needed"
-    )
+    if rank is not None:
+        yield f"place {rank} among its peers"
+    elif total["total_score"] is None:
+        yield "not ranked: no measure has a score"
+    else:
+        yield f"not ranked: a cohort of {total['cohort_count']} customers, {few or 'more'} are needed"
     if total["carried_adjustment"]:
         adjusted = shown(total["total_with_adjustment"])
         yield f"corrections of closed quarters carry {shown(total['carried_adjustment'])} points: {adjusted}"
