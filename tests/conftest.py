@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import fcntl
+import os
+import pickle
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -29,7 +33,8 @@ LAST_DELIVERED_DATE = date(2026, 5, 8)
 
 
 # Files of these folders take minutes each: they are dealt to the processes first, or the suite would wait for the last.
-SLOW_FOLDERS = ("pipeline", "appraisal", "books", "dbt", "expectations", "berka", "maintenance")
+# While one process makes the bank that most tests read, another makes the judged one.
+SLOW_FOLDERS = ("appraisal", "pipeline", "books", "dbt", "expectations", "berka", "maintenance")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,6 +43,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return SLOW_FOLDERS.index(folder) if folder in SLOW_FOLDERS else len(SLOW_FOLDERS)
 
     items.sort(key=place)
+    # A file's tests share what the file builds, the judged bank is shared by files: one process builds each.
+    judged = {item.path for item in items if "judged_bank" in getattr(item, "fixturenames", ())}
+    for item in items:
+        group = "judged_bank" if item.path in judged else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+# Name of a folder and how to fill it -> the folder.
+MadeOnce = Callable[[str, Callable[[Path], None]], Path]
 
 
 @dataclass(frozen=True)
@@ -61,23 +75,50 @@ def policies_in_force(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 
 
 @pytest.fixture(scope="session")
-def small_bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Landing root of a demo bank of 300 customers, FIRST_DATE..LAST_DELIVERED_DATE. Read only."""
-    root = tmp_path_factory.mktemp("bank")
-    generate(root, customers=300, start=FIRST_DATE, through=LAST_DELIVERED_DATE, seed=10, go_live=GO_LIVE_DATE)
-    return root / "landing"
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """Makes a folder that all processes of this run of tests read; the first that asks makes it, others wait."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent / "shared" if "PYTEST_XDIST_WORKER" in os.environ else base / "shared"
+
+    def folder_of(name: str, make: Callable[[Path], None]) -> Path:
+        folder, done = shared / name, shared / f"{name}.done"
+        shared.mkdir(exist_ok=True)
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return folder_of
 
 
 @pytest.fixture(scope="session")
-def built_home(small_bank: Path, tmp_path_factory: pytest.TempPathFactory) -> BuiltHome:
-    home = Home(tmp_path_factory.mktemp("built") / "home")
-    for through in (FIRST_AS_OF_DATE, AS_OF_DATE):
-        outcome = support.published(support.advance(home, small_bank, through))
-    assert outcome.verdict is not None
+def small_bank(made_once: MadeOnce) -> Path:
+    """Landing root of a demo bank of 300 customers, FIRST_DATE..LAST_DELIVERED_DATE. Read only."""
+
+    def make(folder: Path) -> None:
+        generate(folder, customers=300, start=FIRST_DATE, through=LAST_DELIVERED_DATE, seed=10, go_live=GO_LIVE_DATE)
+
+    return made_once("bank", make) / "landing"
+
+
+@pytest.fixture(scope="session")
+def built_home(small_bank: Path, made_once: MadeOnce) -> BuiltHome:
+    def make(folder: Path) -> None:
+        home = Home(folder / "home")
+        for through in (FIRST_AS_OF_DATE, AS_OF_DATE):
+            outcome = support.published(support.advance(home, small_bank, through))
+        (folder / "verdict").write_bytes(pickle.dumps(outcome.verdict))
+
+    folder = made_once("built", make)
+    home, verdict = Home(folder / "home"), pickle.loads((folder / "verdict").read_bytes())
     return BuiltHome(
         home=home,
         landing=small_bank,
         dbt_target=home.root / "dbt_target",
-        record=BuildRecord.read(home, outcome.verdict.build_id),
-        verdict=outcome.verdict,
+        record=BuildRecord.read(home, verdict.build_id),
+        verdict=verdict,
     )

@@ -68,17 +68,17 @@ def made_of(model: Model, columns: Mapping[str, Iterable[str]]) -> dict[str, fro
     Conditions inside of the expression count. What chooses and orders rows does not: joins, filters, the partitions
     and order of windows. A column that cannot be placed is taken to come from every relation of its query.
     """
-    schema: dict[str, dict[str, dict[str, str]]] = {}
-    for relation, names in columns.items():
-        folder, name = relation.split(".")
-        schema.setdefault(folder, {})[name] = dict.fromkeys(names, "text")
     tree = parse_one(model.sql, dialect="duckdb")
+    schema: dict[str, Any] = {}
     for table in tree.find_all(exp.Table):
         table.set("catalog", None)
+        # Only what the model reads: a schema of all relations takes longer to prepare than the query to follow.
+        if names := columns.get(f"{table.db}.{table.name}"):
+            schema.setdefault(table.db, {})[table.name] = dict.fromkeys(names, "text")
     qualified = qualify(
         tree,
         dialect="duckdb",
-        schema=MappingSchema({s: t for s, t in schema.items() if any(t.values())}, dialect="duckdb"),
+        schema=MappingSchema(schema, dialect="duckdb"),
         quote_identifiers=False,
         allow_partial_qualification=True,
         validate_qualify_columns=False,

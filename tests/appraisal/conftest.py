@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,16 +16,20 @@ from tests.appraisal import bank
 
 @dataclass(frozen=True)
 class JudgedBank:
-    """Published as of bank.LAST_DATE: one quarter is final, the next one runs. Read only."""
+    """Published as of bank.LAST_DATE: one quarter is final, the next runs; and as it was on JUDGED_ON. Read only."""
 
     home: Home
     story: bank.Story
     policies: Path
-    marts_when_judged: Path
+    home_when_judged: Home
 
     @property
     def marts(self) -> Path:
         return self.home.current / "marts.duckdb"
+
+    @property
+    def marts_when_judged(self) -> Path:
+        return self.home_when_judged.current / "marts.duckdb"
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +42,6 @@ def judged_bank(tmp_path_factory: pytest.TempPathFactory) -> JudgedBank:
         support.published(support.advance(home, story.landing, bank.QUARTER_END))
         bank.deliver_correction(story.landing)
         support.published(support.advance(home, story.landing, bank.JUDGED_ON))
-        when_judged = shutil.copy(home.current / "marts.duckdb", folder / "when_judged.duckdb")
+        when_judged = support.copy_home(home, folder / "when_judged")
         support.published(support.advance(home, story.landing, bank.LAST_DATE))
     return JudgedBank(home, story, policies, when_judged)

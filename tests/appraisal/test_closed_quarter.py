@@ -80,8 +80,8 @@ def its_policies(judged_bank: JudgedBank) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def closed_bank(judged_bank: JudgedBank, tmp_path_factory: pytest.TempPathFactory) -> ClosedBank:
     root = tmp_path_factory.mktemp("closed")
-    home = support.copy_home(judged_bank.home, root / "home")
-    landing = judged_bank.story.landing
+    home = support.copy_home(judged_bank.home_when_judged, root / "home")
+    landing = support.copy_deliveries(judged_bank.story.landing, root / "landing", lambda day: day <= bank.JUDGED_ON)
     (excluded,) = support.query(
         home,
         "select employee_id, measure_code, customer_id from appraisal.scorecard_evidence "

@@ -77,6 +77,7 @@ def closed_by(home: Home, contact_id: str) -> int:
     return int(support.query(home, counted)[0][0])
 
 
+@pytest.mark.full
 def test_a_contact_that_is_delivered_late_closes_what_was_owed_on_the_first_day_decided_afterwards_and_once(
     built_home: BuiltHome, small_bank: Path, tmp_path: Path
 ) -> None:

@@ -90,6 +90,7 @@ def test_a_truncated_customers_file_is_stopped_by_the_drift_gate(home: Home, lan
     assert support.snapshot(home) == before
 
 
+@pytest.mark.full
 def test_a_truncated_deposit_file_passes_only_with_an_override_that_the_publish_log_names(
     home: Home, landing: Path
 ) -> None:

@@ -132,6 +132,7 @@ def test_the_bank_of_these_tests_has_the_cases_that_are_easy_to_get_wrong(oracle
     assert any(row["tier_code"] != row["indicative_tier_code"] for row in tiers)
 
 
+@pytest.mark.full
 @pytest.mark.rule("C2-05", "G33")
 def test_a_household_that_is_corrected_lifts_its_members_as_in_the_second_computation(
     home: Home, small_bank: Path, tmp_path: Path

@@ -23,7 +23,8 @@ from tests import conftest, support
 NewHome = Callable[[str], Home]
 
 
-@pytest.mark.parametrize("days", [5, pytest.param(40, marks=pytest.mark.full)], ids=["five_days", "forty_days"])
+@pytest.mark.full
+@pytest.mark.parametrize("days", [5, 40], ids=["five_days", "forty_days"])
 def test_day_by_day_over_a_month_end_equals_one_advance(
     days: int, new_home: NewHome, small_bank: Path, built_home: conftest.BuiltHome
 ) -> None:
@@ -84,6 +85,7 @@ def test_shuffled_rows_split_files_and_another_order_of_arrival_make_the_same_fa
     assert support.state_hashes(home) == support.state_hashes(built_home.home)
 
 
+@pytest.mark.full
 def test_a_correction_that_comes_late_makes_the_facts_of_one_that_came_in_time(
     home: Home, new_home: NewHome, small_bank: Path, tmp_path: Path
 ) -> None:
