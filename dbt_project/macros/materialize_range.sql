@@ -7,10 +7,12 @@
     {%- set existing = load_cached_relation(this) -%}
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set partition_column = config.require('partition_column') -%}
-    {#- Decisions of published days stay. The date is asked for here: a config would keep that of the last parsing. -#}
+    {#- Decisions of published days stay. Dates are asked for here: a config would keep those of the last parsing.
+        Config `replaced_rows` names the macro that says which rows a build writes anew. -#}
     {%- set after_base = partition_column ~ ' > ' ~ base_date() -%}
     {%- set undecided = partition_column ~ ' >= ' ~ decided_from() -%}
-    {%- set replaced = undecided if config.get('is_decision') else config.get('replaced', after_base) -%}
+    {%- set replaced_rows = context[config.get('replaced_rows')] if config.get('replaced_rows') -%}
+    {%- set replaced = undecided if config.get('is_decision') else replaced_rows() if replaced_rows else after_base -%}
     {#- A log of events also takes what is delivered late, once: the days of such deliveries are written again. -#}
     {%- if config.get('late_feed') -%}
         {%- set replaced = replaced ~ ' or ' ~ is_late(config.get('late_feed'), partition_column) -%}

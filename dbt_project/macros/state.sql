@@ -42,7 +42,7 @@
 {%- endmacro %}
 
 {#- Condition on the rows of the last evaluation in a mart that keeps them until the next one: they are inserted once.
-    What the mart replaces in a build (config `replaced`) is everything else. -#}
+    What the mart replaces in a build is everything else. -#}
 {% macro not_there_yet(mart, condition) -%}
     {%- if has_base() and not is_reevaluated() -%}
         not exists (
@@ -52,4 +52,29 @@
     {%- else -%}
         1 = 1
     {%- endif -%}
+{%- endmacro %}
+
+{#- Rows of the tiers that readers see which a build writes anew: all but those of the last evaluation, which other
+    schemes than the primary one keep until the next. -#}
+{% macro replaced_tiers() -%}
+    {%- if is_reevaluated() -%} true
+    {%- else -%}
+        scheme_code = '{{ plan()['primary_scheme'].scheme_code }}'
+        or as_of_date != {{ date_literal(plan()['official_evaluation_date'] or '0001-01-01') }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The same of their explanations. -#}
+{% macro replaced_explanations() -%}
+    {%- if is_reevaluated() -%} true
+    {%- else -%}
+        as_of_date != {{ date_literal(plan()['official_evaluation_date'] or '0001-01-01') }}
+        or evaluation_date is null
+        or evaluation_date != as_of_date
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Restatements of the version that this build follows, of the days that it computes. -#}
+{% macro replaced_restatements() -%}
+    from_version = {{ plan()['published_version'] }} and business_date > {{ base_date() }}
 {%- endmacro %}

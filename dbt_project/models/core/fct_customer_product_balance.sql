@@ -1,3 +1,4 @@
+-- depends_on: {{ ref('int_assets__opening_balance') }}
 {{ config(materialized='range', partition_column='as_of_date') }}
 
 with legs as (

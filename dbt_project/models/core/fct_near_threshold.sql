@@ -1,3 +1,4 @@
+-- depends_on: {{ ref('fct_customer_measure') }}
 {{ config(materialized='range', partition_column='as_of_date') }}
 
 {%- set schemes = near_threshold_schemes() %}

@@ -1,7 +1,7 @@
 {{ config(
     materialized='range',
     partition_column='business_date',
-    replaced='from_version = ' ~ plan()['published_version'] ~ ' and business_date > ' ~ base_date(),
+    replaced_rows='replaced_restatements',
 ) }}
 
 with published_balances as (

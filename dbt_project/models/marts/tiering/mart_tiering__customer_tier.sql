@@ -5,8 +5,7 @@
     alias='customer_tier',
     materialized='range',
     partition_column='as_of_date',
-    replaced='true' if is_reevaluated()
-        else 'scheme_code = ' ~ primary_code ~ ' or as_of_date != ' ~ official_date,
+    replaced_rows='replaced_tiers',
 ) }}
 
 with primary_tiers as (

@@ -4,8 +4,7 @@
     alias='tier_explanation',
     materialized='range',
     partition_column='as_of_date',
-    replaced='true' if is_reevaluated()
-        else 'as_of_date != ' ~ official_date ~ ' or evaluation_date is null or evaluation_date != as_of_date',
+    replaced_rows='replaced_explanations',
 ) }}
 
 with evaluated as (
