@@ -48,13 +48,12 @@ def damaged(warehouse_copy: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @pytest.fixture(scope="session")
-def singular_tests(
+def compiled(
     built_home: BuiltHome, warehouse_copy: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[date, date], dict[str, str]]:
-    """SQL of every singular data test as an advance from one day to another runs it, by name."""
+) -> Callable[..., dict[str, str]]:
+    """SQL of what is chosen as an advance from one day to another of a build runs it, by name."""
 
-    @cache
-    def compiled(base: date, end: date) -> dict[str, str]:
+    def compile_chosen(base: date, end: date, *chosen: str, published_version: int = 0) -> dict[str, str]:
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager
         from dbt.cli.main import dbtRunner
 
@@ -63,24 +62,31 @@ def singular_tests(
         target = tmp_path_factory.mktemp("compiled") / "target"
         shutil.copytree(built_home.dbt_target, target)
         settings = {
-            "TIERHOUSE_PLAN": advance_json(chunk, first_date=FIRST_DATE, opening_date=opening, is_merging=True),
+            "TIERHOUSE_PLAN": advance_json(
+                chunk,
+                first_date=FIRST_DATE,
+                opening_date=opening,
+                is_merging=True,
+                published_version=published_version,
+            ),
             "TIERHOUSE_WAREHOUSE": str(warehouse_copy),
             "DBT_PROFILES_DIR": str(DBT_PROJECT_DIR),
             "DBT_LOG_PATH": str(target),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }
-        select = ["--select", "test_type:singular", "--project-dir", str(DBT_PROJECT_DIR)]
+        arguments = ["compile", *chosen, "--project-dir", str(DBT_PROJECT_DIR), "--target-path", str(target), "--quiet"]
         with environment(settings):
             try:
-                result = dbtRunner().invoke(["compile", *select, "--target-path", str(target), "--quiet"])
+                result = dbtRunner().invoke(arguments)
             finally:
                 DuckDBConnectionManager.close_all_connections()
         assert result.success, result.exception
-        content = json.loads((target / "manifest.json").read_text("utf-8"))
-        return {
-            node["name"]: node["compiled_code"]
-            for node in content["nodes"].values()
-            if node["resource_type"] == "test" and not node.get("test_metadata")
-        }
+        return {found.node.name: found.node.compiled_code for found in result.result.results}
 
-    return compiled
+    return compile_chosen
+
+
+@pytest.fixture(scope="session")
+def singular_tests(compiled: Callable[..., dict[str, str]]) -> Callable[[date, date], dict[str, str]]:
+    """SQL of every singular data test as an advance from one day to another runs it, by name."""
+    return cache(lambda base, end: compiled(base, end, "--select", "test_type:singular"))

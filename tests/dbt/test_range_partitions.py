@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import duckdb
 
@@ -10,7 +10,7 @@ from tests.conftest import AS_OF_DATE, FIRST_AS_OF_DATE, BuiltHome
 
 
 def test_a_later_advance_of_a_restating_build_keeps_the_rows_of_its_earlier_ones(
-    damaged: duckdb.DuckDBPyConnection, manifest: dict[str, Any], built_home: BuiltHome
+    damaged: duckdb.DuckDBPyConnection, compiled: Callable[..., dict[str, str]], built_home: BuiltHome
 ) -> None:
     version = built_home.record.published_version
     rows = {
@@ -24,7 +24,9 @@ def test_a_later_advance_of_a_restating_build_keeps_the_rows_of_its_earlier_ones
             "insert into core.fct_restatement (restatement_id, business_date, from_version) values (?, ?, ?)",
             [name, day, from_version],
         )
-    replaced = manifest["nodes"]["model.tierhouse.fct_restatement"]["config"]["replaced"]
-    damaged.execute(f"delete from core.fct_restatement where {replaced}")
+    condition = compiled(
+        FIRST_AS_OF_DATE, AS_OF_DATE, "--inline", "{{ replaced_restatements() }}", published_version=version
+    )["inline_query"]
+    damaged.execute(f"delete from core.fct_restatement where {condition}")
     kept = damaged.execute("select restatement_id from core.fct_restatement order by all").fetchall()
     assert [row[0] for row in kept] == ["an older restatement", "this build, before the base"]

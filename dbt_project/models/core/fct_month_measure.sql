@@ -1,3 +1,6 @@
+-- depends_on: {{ ref('fct_customer_product_balance') }}
+-- depends_on: {{ ref('int_customer__successor') }}
+-- depends_on: {{ ref('int_assets__asset_set_weight') }}
 {{ config(materialized='range', partition_column='evaluation_date') }}
 
 with {% for asset_set in evaluated_asset_sets() -%}
