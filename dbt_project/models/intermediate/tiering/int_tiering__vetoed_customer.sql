@@ -1,5 +1,3 @@
--- depends_on: {{ ref('fct_customer_factor') }}
--- depends_on: {{ ref('fct_month_measure') }}
 -- depends_on: {{ ref('int_tiering__risk_factor') }}
 {%- set schemes = plan()['veto_schemes'] %}
 
