@@ -10,7 +10,7 @@ from tests import support
 from tests.appraisal import bank
 from tests.appraisal.compare import all_differences, judged, told
 from tests.appraisal.conftest import JudgedBank
-from tests.appraisal.oracle import Appraisal, Decided, Valuation, period
+from tests.oracle.measures import Appraisal, Decided, Valuation, period
 
 pytestmark = pytest.mark.rule("A9-13", "A9-14", "G17", "G18", "G20", "G41")
 

@@ -13,7 +13,7 @@ import pytest
 from orchestration.lib.delivery import write_delivery
 from orchestration.lib.home import Home
 from tests import conftest, support
-from tests.pipeline.oracle import BOOKS, FAMILY_CARD, MID_HIGH, PRIMARY, SUB_BRANCH, Book, Oracle
+from tests.oracle.assets import BOOKS, FAMILY_CARD, MID_HIGH, PRIMARY, SUB_BRANCH, Book, Oracle
 
 
 @pytest.fixture(scope="module")
