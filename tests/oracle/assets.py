@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, localcontext
@@ -216,14 +216,14 @@ class Day:
 class Oracle:
     """All days of a bank from its first delivery through ``as_of``.
 
-    ``later``: scheme -> first day and book of a second version of its rules.
+    ``versions``: scheme -> first day and book of each version of its rules, for schemes that have others than shipped.
     """
 
     def __init__(
-        self, root: Path, first: date, as_of: date, later: Mapping[str, tuple[date, Book]] | None = None
+        self, root: Path, first: date, as_of: date, versions: Mapping[str, Sequence[tuple[date, Book]]] | None = None
     ) -> None:
         self.archive = Archive(root)
-        self.later = later or {}
+        self.versions = versions or {}
         self.first, self.as_of = first, as_of
         self.rates: dict[str, Decimal] = {}
         self.prices: dict[str, tuple[str, Decimal]] = {}
@@ -450,8 +450,8 @@ class Oracle:
 
     def rules_on(self, book: Book, day: date) -> Book:
         """The book's version of a day."""
-        since, later = self.later.get(book.scheme, (date.max, book))
-        return later if since <= day else book
+        known = [version for since, version in self.versions.get(book.scheme, ()) if since <= day]
+        return known[-1] if known else book
 
     def households(self, day: date) -> list[list[str]]:
         """Members of every household of two or more whose members all consent; a person is in the one joined last."""
