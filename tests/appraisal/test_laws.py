@@ -130,7 +130,6 @@ def test_money_parked_on_the_last_day_moves_a_count_of_that_day(pair: Pair) -> N
     assert sum(before[1][1:]) < sum(after[1][1:])
 
 
-@pytest.mark.rule("G18")
 def test_money_parked_on_the_last_day_moves_no_growth(pair: Pair) -> None:
     before, after = pair.both(
         "select employee_id, numerator, denominator, value_rate from appraisal.scorecard "
@@ -146,7 +145,6 @@ def test_money_parked_on_the_last_day_moves_no_growth(pair: Pair) -> None:
     assert average_after - average_before == Decimal("1098.90")  # 100,000 over 91 days: it is the guard that held
 
 
-@pytest.mark.rule("G18")
 def test_money_that_stays_for_the_month_after_the_quarter_is_growth(pair: Pair) -> None:
     """The same money on the same day, and it is still there when the guard looks: the quarter's own share counts."""
     sql = (

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, localcontext
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,15 @@ FAMILY_CARD = Book(
     family_rule="C2-05",
 )
 BOOKS = (PRIMARY, SUB_BRANCH, MID_HIGH, FAMILY_CARD)
+BALANCES = (
+    "core_banking/deposit_accounts",
+    "core_banking/account_owners",
+    "loan/loans",
+    "card/card_accounts",
+    "brokerage/custody_accounts",
+    "brokerage/security_positions",
+    "wealth/wealth_holdings",
+)
 GRADES = ("standard", "gold", "platinum", "diamond")
 SPEND_KINDS = {"purchase", "instalment", "refund"}
 ASSET_FAMILIES = ("deposit", "wealth", "fund", "insurance", "bond", "precious_metal", "securities", "custody_margin")
@@ -165,8 +174,16 @@ class Archive:
         corrections = [int(path.name) for path in folder.iterdir() if path.is_dir() and path.name.isdigit()]
         return folder / str(max(corrections)) if corrections else folder
 
-    @cache  # noqa: B019
     def rows(self, feed: str, day: date) -> list[Row]:
+        return self._recent(feed, day) if feed in BALANCES else self._rows(feed, day)
+
+    @cache  # noqa: B019
+    def _rows(self, feed: str, day: date) -> list[Row]:
+        return read_folder(self.folder(feed, day))
+
+    # Balances of all days would not fit in memory: each day's are read once or twice.
+    @lru_cache(maxsize=2 * len(BALANCES))  # noqa: B019
+    def _recent(self, feed: str, day: date) -> list[Row]:
         return read_folder(self.folder(feed, day))
 
     def in_force(self, feed: str, day: date) -> list[Row]:
