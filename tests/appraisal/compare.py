@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from tests.appraisal.oracle import MEASURES, Appraisal, Row
+from tests.oracle.measures import MEASURES, Appraisal, Row
 
 Key = tuple[str, ...]
 EVIDENCE = (

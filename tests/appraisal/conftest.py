@@ -16,11 +16,14 @@ from tests.appraisal import bank
 
 @dataclass(frozen=True)
 class JudgedBank:
-    """Published as of bank.LAST_DATE: one quarter is final, the next runs; and as it was on JUDGED_ON. Read only."""
+    """Published as of bank.LAST_DATE: one quarter is final, the next one runs. ``at_quarter_end``, ``home_when_judged``:
+    the same deployment on the quarter's last day and on bank.JUDGED_ON. Read only.
+    """
 
     home: Home
     story: bank.Story
     policies: Path
+    at_quarter_end: Home
     home_when_judged: Home
 
     @property
@@ -40,8 +43,9 @@ def judged_bank(tmp_path_factory: pytest.TempPathFactory) -> JudgedBank:
     home = Home(folder / "home")
     with environment({POLICIES_VARIABLE: str(policies)}):
         support.published(support.advance(home, story.landing, bank.QUARTER_END))
+        at_quarter_end = support.copy_home(home, folder / "at_quarter_end")
         bank.deliver_correction(story.landing)
         support.published(support.advance(home, story.landing, bank.JUDGED_ON))
         when_judged = support.copy_home(home, folder / "when_judged")
         support.published(support.advance(home, story.landing, bank.LAST_DATE))
-    return JudgedBank(home, story, policies, when_judged)
+    return JudgedBank(home, story, policies, at_quarter_end, when_judged)

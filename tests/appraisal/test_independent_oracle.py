@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
+from datetime import date
+from pathlib import Path
 
 import pytest
 
+from orchestration.lib.build import environment
+from orchestration.lib.demo_bank import generate
+from orchestration.lib.home import Home
+from orchestration.lib.policies.load import POLICIES_VARIABLE
 from tests import support
 from tests.appraisal import bank
 from tests.appraisal.compare import all_differences, judged, told
 from tests.appraisal.conftest import JudgedBank
-from tests.appraisal.oracle import Appraisal, Decided, Valuation, period
+from tests.oracle.measures import Appraisal, Decided, Valuation, period
+from tests.policies.support import copy_policies, edit
 
 pytestmark = pytest.mark.rule("A9-13", "A9-14", "G17", "G18", "G20", "G41")
 
@@ -80,3 +88,50 @@ def test_kept_lost_and_excluded_customers_are_the_opening_ones_and_their_days_ar
         assert {c for m, c in days if m == measure} == {customer for (customer,) in cohort}
     quarter_days = {number for (measure, _), number in days.items() if measure != "m4_acquisition"}
     assert quarter_days == {91}
+
+
+# --- a larger bank over four quarters ------------------------------------------------------------------
+
+MANY_CUSTOMERS = 3_000
+FIRST_DATE, GO_LIVE, LAST_DATE = date(2025, 7, 1), date(2025, 10, 1), date(2026, 8, 1)
+# Quarter -> the month end on which it is judged: three are final, the last one runs.
+JUDGED_ON = {
+    "2025Q4": date(2026, 1, 31),
+    "2026Q1": date(2026, 4, 30),
+    "2026Q2": date(2026, 7, 31),
+    "2026Q3": date(2026, 7, 31),
+}
+
+
+@pytest.fixture(scope="module")
+def judged_quarters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Appraisal]]:
+    """Quarter -> the marts of the day on which it was judged, and the oracle's judgement."""
+    folder = tmp_path_factory.mktemp("quarters")
+    policies = copy_policies(folder)
+    edit(policies, "books", lambda content: content["versions"][0].update(go_live_date=GO_LIVE))
+    generate(folder, customers=MANY_CUSTOMERS, start=FIRST_DATE, through=LAST_DATE, seed=12, go_live=GO_LIVE)
+    home, marts = Home(folder / "home"), {}
+    with environment({POLICIES_VARIABLE: str(policies)}):
+        for day in (*sorted(set(JUDGED_ON.values())), LAST_DATE):
+            support.published(support.advance(home, folder / "landing", day))
+            marts[day] = Path(shutil.copy(home.current / "marts.duckdb", folder / f"{day}.duckdb"))
+    values = Valuation(folder / "landing", FIRST_DATE, LAST_DATE - bank.DAY)
+    return {
+        code: (marts[day], Appraisal(values, Decided.read(marts[LAST_DATE], marts[day]), period(code, day)))
+        for code, day in JUDGED_ON.items()
+    }
+
+
+@pytest.mark.full
+def test_every_cell_of_four_quarters_of_a_larger_bank_is_the_oracle_s(
+    judged_quarters: dict[str, tuple[Path, Appraisal]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    prior, lines, cells = None, [], 0
+    for marts, appraisal in judged_quarters.values():
+        lines += all_differences(marts, appraisal, prior)
+        cells += sum(len(rows) for rows in told(marts, appraisal.period.code))
+        prior = appraisal
+    assert not lines, f"{len(lines)} differ\n" + "\n".join(lines[:40])
+    assert cells > 3 * MANY_CUSTOMERS
+    with capsys.disabled():
+        print(f"\n{MANY_CUSTOMERS} customers, {len(judged_quarters)} quarters: {cells} rows, 0 differences")  # noqa: T201

@@ -13,7 +13,7 @@ import pytest
 from orchestration.lib import warehouse
 from orchestration.lib.home import Home
 from tests import conftest
-from tests.pipeline.oracle import ASSET_FAMILIES, DAY, FEN, ZERO, Archive, half_up
+from tests.oracle.assets import ASSET_FAMILIES, DAY, FEN, ZERO, Archive, half_up
 
 Held = dict[tuple[str, str, str], Decimal]
 Levels = dict[date, dict[str, tuple[Decimal, Decimal]]]

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from orchestration.lib import warehouse
 from orchestration.lib.home import Home
 from tests import support as runs
 from tests.books import support
+from tests.oracle.told import DecidedBank
 
 DAYS = 40
 # Two more days are delivered, for tests that go on.
@@ -43,37 +41,11 @@ def read_log(home: Home) -> list[Row]:
 
 
 @dataclass(frozen=True)
-class SimulatedBank:
-    """``home`` is published as of the last day; ``eve`` the day before go-live. ``entries`` and ``scope`` are of every
-    live day, ``tiers`` the history of the primary scheme, ``log`` all changes. Read only.
-    """
+class SimulatedBank(DecidedBank):
+    """``home`` is published as of the last day; ``eve`` the day before go-live. Read only."""
 
-    landing: Path
-    policies: Path
     eve: Home
     home: Home
-    world: support.World
-    days: list[date]
-    entries: list[Row]
-    log: list[Row]
-    tiers: list[Row]
-
-    def books(self, slot: str) -> dict[date, dict[str, Row]]:
-        """Day -> customer -> entry of a slot that a customer has once."""
-        books: dict[date, dict[str, Row]] = defaultdict(dict)
-        for row in self.entries:
-            if row["slot"] == slot:
-                books[row["as_of_date"]][row["customer_id"]] = row
-        return books
-
-    def tiers_on(self, day: date) -> dict[str, Row]:
-        """The last change of each customer in scope."""
-        known = {row["customer_id"]: row for row in self.tiers if row["valid_from"] <= day}
-        return {customer_id: row for customer_id, row in known.items() if row["tier_rank"] > 0}
-
-    def policy(self, name: str) -> Row:
-        content: Row = yaml.safe_load((self.policies / f"{name}.yml").read_text("utf-8"))
-        return content
 
 
 def decide_days(folder: Path, days: int) -> SimulatedBank:
@@ -103,6 +75,7 @@ def decide_days(folder: Path, days: int) -> SimulatedBank:
         policies=policies,
         eve=eve,
         home=home,
+        go_live=support.GO_LIVE,
         world=support.World(landing),
         days=[support.live_day(n) for n in range(days)],
         entries=entries,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -13,7 +12,8 @@ import pytest
 from orchestration.lib.delivery import write_delivery
 from orchestration.lib.home import Home
 from tests import conftest, support
-from tests.pipeline.oracle import BOOKS, FAMILY_CARD, MID_HIGH, PRIMARY, SUB_BRANCH, Book, Oracle
+from tests.oracle.assets import BOOKS, FAMILY_CARD, MID_HIGH, PRIMARY, SUB_BRANCH, Book, Oracle
+from tests.oracle.compare import differences, history_like, rows_like, tiers_like
 
 
 @pytest.fixture(scope="module")
@@ -21,44 +21,20 @@ def oracle(built_home: conftest.BuiltHome) -> Oracle:
     return Oracle(built_home.landing, conftest.FIRST_DATE, conftest.AS_OF_DATE)
 
 
-def published_rows(
-    built: conftest.BuiltHome, relation: str, columns: list[str], condition: str = "true"
-) -> list[dict[str, Any]]:
-    rows = support.query(built.home, f"select {', '.join(columns)} from {relation} where {condition}")
-    return [dict(zip(columns, row, strict=True)) for row in rows]
-
-
-def differences(expected: dict[Any, dict[str, Any]], found: dict[Any, dict[str, Any]]) -> list[str]:
-    assert expected
-    missing = [f"{key}: missing" for key in expected.keys() - found.keys()]
-    surplus = [f"{key}: not expected, {found[key]}" for key in found.keys() - expected.keys()]
-    cells = [
-        f"{key} {column}: expected {value}, found {found[key][column]}"
-        for key, row in sorted(expected.items())
-        if key in found
-        for column, value in row.items()
-        if found[key][column] != value
-    ]
-    return sorted(missing) + sorted(surplus) + cells
-
-
 @pytest.mark.rule("A9-01a", "A9-01b", "A9-01c", "A9-01d", "A9-01e", "G4", "G5", "G6", "G8", "G10")
 def test_customer_assets_equal_the_second_computation_cell_by_cell(
     built_home: conftest.BuiltHome, oracle: Oracle
 ) -> None:
     expected = oracle.customer_assets()
-    columns = ["customer_id", *next(iter(expected.values()))]
-    found = {row["customer_id"]: row for row in published_rows(built_home, "assets.customer_assets", columns)}
-    assert differences(expected, found) == []
+    assert differences(expected, rows_like(expected, built_home.home, "assets.customer_assets", ("customer_id",))) == []
 
 
 def test_month_end_assets_equal_the_second_computation_cell_by_cell(
     built_home: conftest.BuiltHome, oracle: Oracle
 ) -> None:
     expected = oracle.monthly()
-    columns = ["month_end_date", "customer_id", *next(iter(expected.values()))]
-    rows = published_rows(built_home, "assets.customer_assets_monthly", columns)
-    found = {(row["month_end_date"], row["customer_id"]): row for row in rows}
+    key = ("month_end_date", "customer_id")
+    found = rows_like(expected, built_home.home, "assets.customer_assets_monthly", key)
     assert {day for day, _ in found} == {date(2026, 3, 31), date(2026, 4, 30)}
     assert differences(expected, found) == []
 
@@ -68,9 +44,8 @@ def test_tiers_equal_the_second_computation_cell_by_cell(built_home: conftest.Bu
     expected = oracle.tiers()
     for row in expected.values():
         row.pop("entry_doors")  # stands in customer_assets
-    columns = ["customer_id", *next(iter(expected.values()))]
-    rows = published_rows(built_home, "tiering.customer_tier", columns, f"scheme_code = '{PRIMARY.scheme}'")
-    assert differences(expected, {row["customer_id"]: row for row in rows}) == []
+    found = tiers_like(expected, built_home.home, PRIMARY)
+    assert differences(expected, found) == []
 
 
 @pytest.mark.rule(
@@ -95,9 +70,8 @@ def test_tiers_of_other_schemes_equal_the_second_computation_cell_by_cell(
     built_home: conftest.BuiltHome, oracle: Oracle, book: Book
 ) -> None:
     expected = oracle.month_end_tiers(book)
-    columns = ["customer_id", *next(iter(expected.values()))]
-    rows = published_rows(built_home, "tiering.customer_tier", columns, f"scheme_code = '{book.scheme}'")
-    assert differences(expected, {row["customer_id"]: row for row in rows}) == []
+    found = tiers_like(expected, built_home.home, book)
+    assert differences(expected, found) == []
 
 
 @pytest.mark.parametrize("book", BOOKS, ids=lambda book: book.scheme)
@@ -105,9 +79,8 @@ def test_the_history_of_tiers_equals_the_second_computation_day_by_day(
     built_home: conftest.BuiltHome, oracle: Oracle, book: Book
 ) -> None:
     expected = oracle.history(book)
-    columns = ["customer_id", "valid_from", *next(iter(expected.values()))]
-    rows = published_rows(built_home, "tiering.customer_tier_history", columns, f"scheme_code = '{book.scheme}'")
-    assert differences(expected, {(row["customer_id"], row["valid_from"]): row for row in rows}) == []
+    found = history_like(expected, built_home.home, book)
+    assert differences(expected, found) == []
 
 
 def test_the_bank_of_these_tests_has_the_cases_that_are_easy_to_get_wrong(oracle: Oracle) -> None:
@@ -162,12 +135,6 @@ def test_a_household_that_is_corrected_lifts_its_members_as_in_the_second_comput
     support.published(support.advance(home, tmp_path / "correction"))
 
     expected = Oracle(root, conftest.FIRST_DATE, conftest.AS_OF_DATE).month_end_tiers(FAMILY_CARD)
-    columns = ["customer_id", *next(iter(expected.values()))]
-    condition = f"scheme_code = '{FAMILY_CARD.scheme}'"
-    found = {
-        row[0]: dict(zip(columns, row, strict=True))
-        for row in support.query(home, f"select {', '.join(columns)} from tiering.customer_tier where {condition}")
-    }
-    assert differences(expected, found) == []
+    assert differences(expected, tiers_like(expected, home, FAMILY_CARD)) == []
     assert [customer for customer, row in expected.items() if row["decided_by"] == "household"] == [alone[0]]
     assert expected[alone[1]]["tier_code"] == "silver"

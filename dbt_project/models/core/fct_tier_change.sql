@@ -19,19 +19,74 @@ with evaluations as (
     from {{ ref('fct_tier_evaluation') }}
 ),
 
--- From the day on which a merge is known a customer is his successor.
+known_merges as (
+    select
+        old_customer_id,
+        new_customer_id,
+        cast(merged_date as {{ dbt.type_string() }}) || merge_id as merge_order,
+        greatest(merged_date, business_date, {{ first_day }}) as known_day
+    from {{ ref('stg_core_banking__customer_merges') }}
+    where greatest(merged_date, business_date, {{ first_day }}) <= {{ as_of_date() }}
+),
+
+merge_days as (
+    select distinct known_day from known_merges
+),
+
+-- Who lives on in whom on each day on which a merge becomes known: chains of up to sixteen merges
+-- are followed as far as they are known by then.
+merge_step_0 as (
+    select
+        merge_days.known_day,
+        known_merges.old_customer_id,
+        max_by(known_merges.new_customer_id, known_merges.merge_order) as new_customer_id
+    from merge_days
+    inner join known_merges on merge_days.known_day >= known_merges.known_day
+    group by merge_days.known_day, known_merges.old_customer_id
+),
+
+{% for step in range(1, 5) %}
+merge_step_{{ step }} as (
+    select
+        first_merge.known_day,
+        first_merge.old_customer_id,
+        coalesce(next_merge.new_customer_id, first_merge.new_customer_id) as new_customer_id
+    from merge_step_{{ step - 1 }} as first_merge
+    left join merge_step_{{ step - 1 }} as next_merge
+        on
+            first_merge.new_customer_id = next_merge.old_customer_id
+            and first_merge.known_day = next_merge.known_day
+),
+
+{% endfor -%}
+
+successor_days as (
+    select
+        old_customer_id,
+        new_customer_id,
+        min(known_day) as merged_day
+    from merge_step_4
+    group by old_customer_id, new_customer_id
+),
+
+-- From the day on which a merge is known a customer is his successor, until that one is merged too.
 successors as (
     select
-        successors.old_customer_id,
-        max(successors.new_customer_id) as new_customer_id,
-        min(
-            greatest(merged.merged_date, merged.business_date, {{ first_day }})
-        ) as merged_day
-    from {{ ref('int_customer__successor') }} as successors
-    inner join {{ ref('stg_core_banking__customer_merges') }} as merged
-        on successors.old_customer_id = merged.old_customer_id
-    where successors.measure_date = {{ as_of_date() }}
-    group by successors.old_customer_id
+        old_customer_id,
+        new_customer_id,
+        merged_day,
+        lead(merged_day) over (
+            partition by old_customer_id order by merged_day
+        ) as until_day
+    from successor_days
+),
+
+first_merged_days as (
+    select
+        old_customer_id,
+        min(merged_day) as merged_day
+    from successors
+    group by old_customer_id
 ),
 
 merged_customers as (
@@ -206,20 +261,18 @@ bands as (
 
 open_days as (
     select
-        case
-            when open_doors.business_date >= successors.merged_day then successors.new_customer_id
-            else open_doors.customer_id
-        end as customer_id,
+        coalesce(successors.new_customer_id, open_doors.customer_id) as customer_id,
         open_doors.business_date,
         min(open_doors.rule_id) as rule_id
     from {{ ref('int_tiering__open_door_day') }} as open_doors
-    left join successors on open_doors.customer_id = successors.old_customer_id
+    left join successors
+        on
+            open_doors.customer_id = successors.old_customer_id
+            and open_doors.business_date >= successors.merged_day
+            and (successors.until_day is null or open_doors.business_date < successors.until_day)
     where open_doors.scheme_code = '{{ scheme.scheme_code }}'
     group by
-        case
-            when open_doors.business_date >= successors.merged_day then successors.new_customer_id
-            else open_doors.customer_id
-        end,
+        coalesce(successors.new_customer_id, open_doors.customer_id),
         open_doors.business_date
 ),
 
@@ -309,7 +362,7 @@ day_tiers as (
         coalesce(bands.is_policy_change, false) and merged.old_customer_id is null
             as is_policy_change
     from judged_days
-    left join successors as merged
+    left join first_merged_days as merged
         on
             judged_days.customer_id = merged.old_customer_id
             and judged_days.business_date >= merged.merged_day

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, localcontext
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,15 @@ FAMILY_CARD = Book(
     family_rule="C2-05",
 )
 BOOKS = (PRIMARY, SUB_BRANCH, MID_HIGH, FAMILY_CARD)
+BALANCES = (
+    "core_banking/deposit_accounts",
+    "core_banking/account_owners",
+    "loan/loans",
+    "card/card_accounts",
+    "brokerage/custody_accounts",
+    "brokerage/security_positions",
+    "wealth/wealth_holdings",
+)
 GRADES = ("standard", "gold", "platinum", "diamond")
 SPEND_KINDS = {"purchase", "instalment", "refund"}
 ASSET_FAMILIES = ("deposit", "wealth", "fund", "insurance", "bond", "precious_metal", "securities", "custody_margin")
@@ -151,17 +160,31 @@ def read_folder(folder: Path) -> list[Row]:
 
 @dataclass
 class Archive:
-    """Deliveries of a landing root, one per feed and day."""
+    """Deliveries of a landing root, one per feed and day: of its corrections the newest."""
 
     root: Path
 
+    @cache  # noqa: B019
     def days(self, feed: str) -> list[date]:
         folder = self.root / feed
         return sorted(date.fromisoformat(p.name) for p in folder.iterdir()) if folder.is_dir() else []
 
-    @cache  # noqa: B019
+    def folder(self, feed: str, day: date) -> Path:
+        folder = self.root / feed / day.isoformat()
+        corrections = [int(path.name) for path in folder.iterdir() if path.is_dir() and path.name.isdigit()]
+        return folder / str(max(corrections)) if corrections else folder
+
     def rows(self, feed: str, day: date) -> list[Row]:
-        return read_folder(self.root / feed / day.isoformat())
+        return self._recent(feed, day) if feed in BALANCES else self._rows(feed, day)
+
+    @cache  # noqa: B019
+    def _rows(self, feed: str, day: date) -> list[Row]:
+        return read_folder(self.folder(feed, day))
+
+    # Balances of all days would not fit in memory: each day's are read once or twice.
+    @lru_cache(maxsize=2 * len(BALANCES))  # noqa: B019
+    def _recent(self, feed: str, day: date) -> list[Row]:
+        return read_folder(self.folder(feed, day))
 
     def in_force(self, feed: str, day: date) -> list[Row]:
         """The state that holds on a day: the newest delivery up to it."""
@@ -173,13 +196,14 @@ class Archive:
             if day <= through:
                 yield from ((day, row) for row in self.rows(feed, day))
 
+    @cache  # noqa: B019
     def customers(self, day: date) -> dict[str, Row]:
         """Master data on a day: full deliveries replace all, deltas single customers."""
         state: dict[str, Row] = {}
         for delivered in self.days("core_banking/customers"):
             if delivered > day:
                 break
-            folder = self.root / "core_banking/customers" / delivered.isoformat()
+            folder = self.folder("core_banking/customers", delivered)
             if json.loads((folder / "_manifest.json").read_text("utf-8"))["mode"] == "full":
                 state = {}
             for row in self.rows("core_banking/customers", delivered):
@@ -207,10 +231,16 @@ class Day:
 
 
 class Oracle:
-    """All days of a bank from its first delivery through ``as_of``."""
+    """All days of a bank from its first delivery through ``as_of``.
 
-    def __init__(self, root: Path, first: date, as_of: date) -> None:
+    ``versions``: scheme -> first day and book of each version of its rules, for schemes that have others than shipped.
+    """
+
+    def __init__(
+        self, root: Path, first: date, as_of: date, versions: Mapping[str, Sequence[tuple[date, Book]]] | None = None
+    ) -> None:
         self.archive = Archive(root)
+        self.versions = versions or {}
         self.first, self.as_of = first, as_of
         self.rates: dict[str, Decimal] = {}
         self.prices: dict[str, tuple[str, Decimal]] = {}
@@ -318,6 +348,7 @@ class Oracle:
 
     # --- customers over time -------------------------------------------------------------------
 
+    @cache  # noqa: B019
     def successors(self, day: date) -> dict[str, str]:
         """Merged customer -> the customer in whom he lives on, as known on a day."""
         step = {
@@ -368,7 +399,8 @@ class Oracle:
         for valued, value in self.days.items():
             if valued <= day:
                 known |= set(value.families)
-        return {self.successors(day).get(c, c) for c in known}
+        successors = self.successors(day)
+        return {successors.get(c, c) for c in known}
 
     # --- marts ---------------------------------------------------------------------------------
 
@@ -433,6 +465,11 @@ class Oracle:
             found[customer] = self.average(members, day.replace(day=1), day, book.days_of_month)
         return found
 
+    def rules_on(self, book: Book, day: date) -> Book:
+        """The book's version of a day."""
+        known = [version for since, version in self.versions.get(book.scheme, ()) if since <= day]
+        return known[-1] if known else book
+
     def households(self, day: date) -> list[list[str]]:
         """Members of every household of two or more whose members all consent; a person is in the one joined last."""
         successors = self.successors(day)
@@ -482,7 +519,8 @@ class Oracle:
                     averages |= dict.fromkeys(members, half_up(total / len(members)))
             state = {}
             for customer in measured.keys() | before.keys() | (averages.keys() & self.archive.customers(day).keys()):
-                row = self._judged(book, day, measured.get(customer), averages.get(customer), before.get(customer))
+                rules = self.rules_on(book, day)
+                row = self._judged(rules, day, measured.get(customer), averages.get(customer), before.get(customer))
                 if row["rank"] and customer in vetoed:
                     row["by"] = "veto"
                 if row["rank"] or row["indicative"] != "none" or customer in before:
@@ -593,7 +631,7 @@ class Oracle:
         everyone = self.known_customers(day) | set(doors)
         for customer, members in self.predecessors(day, everyone).items():
             measure = self.averages(members, day)["aum_month_avg_cny"]
-            indicative = PRIMARY.own_tier(measure)
+            indicative = self.rules_on(PRIMARY, day).own_tier(measure)
             indicative_rank = PRIMARY.rank(indicative)
             band, opened = official.get(customer), doors.get(customer, {})
             has_band = band is not None and band["rank"] > 0

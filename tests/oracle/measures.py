@@ -18,7 +18,7 @@ from typing import Any
 
 import duckdb
 
-from tests.pipeline.oracle import Archive, Oracle, Row, half_up, read_folder
+from tests.oracle.assets import Oracle, Row, half_up
 
 DAY = timedelta(days=1)
 ZERO = Decimal(0)
@@ -39,19 +39,6 @@ TOP_RANK = 5
 NOT_ASSETS = {"loan", "card", "payment"}
 
 
-class NewestDeliveries(Archive):
-    """Deliveries of which the newest correction counts."""
-
-    @cache  # noqa: B019
-    def rows(self, feed: str, day: date) -> list[Row]:
-        folder = self.root / feed / day.isoformat()
-        corrections = [int(path.name) for path in folder.iterdir() if path.is_dir() and path.name.isdigit()]
-        return read_folder(folder / str(max(corrections)) if corrections else folder)
-
-    def __hash__(self) -> int:
-        return id(self)
-
-
 class Valuation(Oracle):
     """Values of every day, with what price each stands on."""
 
@@ -61,9 +48,6 @@ class Valuation(Oracle):
         self.priced: dict[date, dict[tuple[str, str, str], Decimal]] = defaultdict(lambda: defaultdict(Decimal))
         self.in_use: dict[date, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         super().__init__(root, first, as_of)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, NewestDeliveries(value.root) if name == "archive" else value)
 
     def _value(self, day: date) -> Any:
         self.valued_day = day

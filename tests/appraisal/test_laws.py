@@ -1,0 +1,156 @@
+"""Laws of the five measures: what a change of the bank does to a quarter that is judged, and what it does not do."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.lib.build import environment
+from orchestration.lib.home import Home
+from orchestration.lib.policies.load import POLICIES_VARIABLE
+from tests import support
+from tests.appraisal import bank
+from tests.appraisal.conftest import JudgedBank
+from tests.books.support import read_rows, write_rows
+
+pytestmark = pytest.mark.full
+
+PARKED = Decimal(100_000)
+DEPOSITS = "core_banking.deposit_accounts"
+DAY_AFTER = bank.QUARTER_END + bank.DAY
+CUTS = (50_000, 100_000, 200_000)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The judged bank, and the same with money of two customers: ``parked`` has it on the quarter's last day alone,
+    ``kept`` from that day on.
+    """
+
+    judged: JudgedBank
+    home: Home
+    parked: str
+    kept: str
+
+    def both(self, sql: str) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+        return support.query(self.judged.home, sql), support.query(self.home, sql)
+
+    def maintainer(self, customer: str) -> str:
+        ((employee,),) = support.query(
+            self.judged.home,
+            f"select employee_id from appraisal.scorecard_evidence where period_code = '{bank.QUARTER}' "
+            f"and measure_code = 'm5_growth' and customer_id = '{customer}'",
+        )
+        return str(employee)
+
+
+def candidates(judged: JudgedBank) -> list[tuple[str, str]]:
+    """(Customer, maintainer): with him all quarter, nothing but deposits, and in the month after it poorer on average
+    than in the quarter, so that the guard decides; 100,000 more on the last day would take him over a cut.
+    """
+    crossed = " or ".join(f"(quarter.aum_cny < {cut} and quarter.aum_cny + {PARKED} >= {cut})" for cut in CUTS)
+    return [
+        (str(customer), str(employee))
+        for customer, employee in support.query(
+            judged.home,
+            f"""
+            select evidence.customer_id, evidence.employee_id
+            from appraisal.scorecard_evidence as evidence
+            inner join assets.customer_assets_monthly as quarter
+                on evidence.customer_id = quarter.customer_id and quarter.month_end_date = date '{bank.QUARTER_END}'
+            inner join assets.customer_assets_monthly as guard
+                on evidence.customer_id = guard.customer_id and guard.month_end_date = date '{bank.JUDGED_ON}'
+            inner join assets.customer_assets as assets on evidence.customer_id = assets.customer_id
+            where evidence.period_code = '{bank.QUARTER}' and evidence.measure_code = 'm5_growth'
+                and evidence.cohort_role = 'opening' and evidence.employee_id not like 'pool:%'
+                and assets.aum_cny = assets.deposit_cny
+                and quarter.aum_quarter_avg_cny > guard.aum_month_avg_cny + 2000 and ({crossed})
+            order by evidence.customer_id
+            """,
+        )
+    ]
+
+
+def pay_in(landing: Path, day: date, customers: Collection[str], sequence_no: int) -> None:
+    """Deliver the day's accounts with the money in the first yuan account of each customer."""
+    rows, waiting = read_rows(landing, DEPOSITS, day), set(customers)
+    for row in rows:
+        if row["customer_id"] in waiting and row["currency"] == "CNY":
+            row["balance"] += PARKED
+            waiting.remove(row["customer_id"])
+    assert not waiting
+    write_rows(landing, DEPOSITS, day, rows, sequence_no=sequence_no)
+
+
+@pytest.fixture(scope="module")
+def pair(judged_bank: JudgedBank, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    folder = tmp_path_factory.mktemp("parking")
+    landing = Path(shutil.copytree(judged_bank.story.landing, folder / "landing"))
+    accounts = {
+        row["customer_id"] for row in read_rows(landing, DEPOSITS, bank.QUARTER_END) if row["currency"] == "CNY"
+    }
+    owned = {row["account_id"] for row in read_rows(landing, "core_banking.account_owners", newest_owners(landing))}
+    joint = {row["customer_id"] for row in read_rows(landing, DEPOSITS, bank.QUARTER_END) if row["account_id"] in owned}
+    able = [(c, e) for c, e in candidates(judged_bank) if c in accounts and c not in joint]
+    parked, employee = able[0]
+    kept = next(customer for customer, other in able if other != employee)
+    pay_in(landing, bank.QUARTER_END, (parked, kept), sequence_no=2)
+    day = DAY_AFTER
+    while day <= bank.JUDGED_ON:
+        pay_in(landing, day, (kept,), sequence_no=1)
+        day += bank.DAY
+    home = support.copy_home(judged_bank.at_quarter_end, folder / "home")
+    with environment({POLICIES_VARIABLE: str(judged_bank.policies)}):
+        support.published(support.advance(home, landing, bank.JUDGED_ON))
+        support.published(support.advance(home, landing, bank.LAST_DATE))
+    return Pair(judged_bank, home, parked, kept)
+
+
+def newest_owners(landing: Path) -> date:
+    days = sorted(path.name for path in (landing / "core_banking/account_owners").iterdir())
+    return max(date.fromisoformat(day) for day in days if day <= bank.QUARTER_END.isoformat())
+
+
+def test_money_parked_on_the_last_day_moves_a_count_of_that_day(pair: Pair) -> None:
+    """What the measure would be if it were taken at a point in time."""
+    counted = " ".join(f", count(*) filter (aum_cny >= {cut})" for cut in CUTS)
+    sql = (
+        f"select customer_id = '{pair.parked}' as is_his {counted} from assets.customer_assets_monthly "
+        f"where month_end_date = date '{bank.QUARTER_END}' and customer_id != '{pair.kept}' group by 1 order by 1"
+    )
+    before, after = pair.both(sql)
+    assert before[0] == after[0]
+    assert sum(before[1][1:]) < sum(after[1][1:])
+
+
+def test_money_parked_on_the_last_day_moves_no_growth(pair: Pair) -> None:
+    before, after = pair.both(
+        "select employee_id, numerator, denominator, value_rate from appraisal.scorecard "
+        f"where period_code = '{bank.QUARTER}' and measure_code = 'm5_growth' "
+        f"and employee_id != '{pair.maintainer(pair.kept)}' order by employee_id"
+    )
+    assert pair.maintainer(pair.parked) in {row[0] for row in before}
+    assert before == after
+    ((average_before,),), ((average_after,),) = pair.both(
+        f"select aum_quarter_avg_cny from assets.customer_assets_monthly where customer_id = '{pair.parked}' "
+        f"and month_end_date = date '{bank.QUARTER_END}'"
+    )
+    assert average_after - average_before == Decimal("1098.90")  # 100,000 over 91 days: it is the guard that held
+
+
+def test_money_that_stays_for_the_month_after_the_quarter_is_growth(pair: Pair) -> None:
+    """The same money on the same day, and it is still there when the guard looks: the quarter's own share counts."""
+    sql = (
+        f"select value_cny from appraisal.scorecard_evidence where period_code = '{bank.QUARTER}' "
+        f"and measure_code = 'm5_growth' and customer_id = '{pair.kept}' "
+        f"and employee_id = '{pair.maintainer(pair.kept)}'"
+    )
+    ((before,),), ((after,),) = pair.both(sql)
+    assert after > before
