@@ -288,3 +288,13 @@ def test_identity_columns_lie_apart_and_closed(bank):
         assert folder.stat().st_mode & 0o777 == 0o700
         folder = folder.parent
     assert all(p.stat().st_mode & 0o777 == 0o600 for p in bank.home.identity.rglob("*.parquet"))
+
+
+def test_a_row_in_the_place_of_the_header_is_never_shown(bank):
+    row = dict.fromkeys((column.name for column in bank.contracts["core_banking.customers"].columns), "") | {
+        "customer_id": "C1", "customer_name": "王小明", "id_number": "11010519491231002X", "mobile": "13800000000",
+    }  # fmt: skip
+    bank.deliver("core_banking.customers", {"c.csv": f"{','.join(row.values())}\n".encode()}, 1)
+    reason = bank.rejection()
+    assert "c.csv line 1: the header line is missing; expected column names of the contract: customer_id" in reason
+    assert not [value for value in row.values() if value and value != "C1" and value in reason]
