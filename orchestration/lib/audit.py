@@ -257,6 +257,63 @@ def money_drift_checks(con: duckdb.DuckDBPyConnection, record: BuildRecord, cont
     return [_drift_check("money", deposits, offenders)]
 
 
+BOOKS_AGREE = "dbt.assert_books_agree"
+# A cell's differences without a day of agreement between them are one break; it is as old as the first of them.
+_BREAKS = """
+with cells as (
+    select
+        *,
+        max(case when difference = 0 then business_date end) over (
+            partition by branch_id, product_family, currency order by business_date
+        ) as agreed_date
+    from audit.recon_gl_balance
+    where business_date <= ?
+)
+select
+    branch_id, product_family, currency,
+    max_by(difference, business_date) as difference,
+    max_by(ledger_balance is null, business_date) as is_not_in_ledger,
+    max_by(customer_balance is null, business_date) as is_not_of_customers,
+    min(business_date) as since_date,
+    max(business_date) as last_date
+from cells
+where difference != 0
+group by branch_id, product_family, currency, agreed_date
+having bool_or(status = 'break' and business_date > ?)
+order by since_date, abs(max_by(difference, business_date)) desc, branch_id, product_family, currency
+"""
+
+
+def books_breaks(con: duckdb.DuckDBPyConnection, record: BuildRecord) -> list[str]:
+    """Every unexplained difference between the general ledger and customers' balances of the days built, oldest first.
+
+    Each with its reason (which side lacks the cell, or that the amounts differ) and its age in days.
+    """
+    base = record.base_date or date.min
+    lines = []
+    for branch, family, currency, difference, no_ledger, no_customers, since, last in con.execute(
+        _BREAKS, [record.as_of_date, base]
+    ).fetchall():
+        reason = "not in the ledger" if no_ledger else "in the ledger alone" if no_customers else "the amounts differ"
+        healed = "" if last == record.as_of_date else f", until {last}"
+        age = (record.as_of_date - since).days + 1
+        lines.append(
+            f"branch {branch}, {family}, {currency}: ledger less customers {difference}, {reason}, "
+            f"since {since}{healed}, {age} days"
+        )
+    return lines
+
+
+def _with_breaks(checks: list[Check], con: duckdb.DuckDBPyConnection, record: BuildRecord) -> list[Check]:
+    """The check of the books says which cells do not agree: the message of dbt is a number alone."""
+    return [
+        dataclasses.replace(check, detail="; ".join(books_breaks(con, record)[:20]))
+        if check.check_name == BOOKS_AGREE and check.status == FAIL and check.failed_count
+        else check
+        for check in checks
+    ]
+
+
 # Legs of each account kind carry the balances of one feed's column.
 _MONEY_FEEDS = {
     "core_banking.deposit_accounts": ("deposit", "balance"),
@@ -437,6 +494,7 @@ def audit(home: Home, build_id: str, contracts: dict[str, Feed], dbt_target: Pat
     is_finished = not any(c.check_name.startswith(_MODEL_CHECK) for c in checks)
     partitions, counts = PartitionHashes({}, {}, {}), {}
     with connect(home.warehouse, read_only=True) as con:
+        checks = _with_breaks(checks, con, record)
         checks += delivery_drift_checks(con, home, record, contracts, batches)
         if is_finished:
             checks += money_drift_checks(con, record, contracts)

@@ -343,8 +343,13 @@ def _bad_value(
         expected = " or ".join(column.values)
     elif problem == "empty but required":
         expected = "a value"
-    is_hidden = column.is_identity or column.classification == C3
-    found = "(hidden: confidential column)" if is_hidden else shown(row[name])
+    if column.is_personal or column.classification == C3:
+        found = "(hidden: confidential column)"
+    elif any(each.is_personal for each in columns.values()) and row[name]:
+        # A row whose columns slipped has a name or a number here that belongs to a column beside it.
+        found = f"(hidden: {len(row[name] or '')} characters, beside confidential columns)"
+    else:
+        found = shown(row[name])
     return Finding(problem, f"{where}, column {name}", expected, found, mend, level)
 
 

@@ -261,7 +261,22 @@ def test_identity_values_are_never_shown(bank):
     csv = "\n".join([",".join(columns), ",".join(row.values())]) + "\n"
     bank.deliver("core_banking.customers", {"c.csv": csv.encode()}, 1)
     reason = bank.rejection()
-    assert "column sex: not in the domain; expected m or f or u; found 'x'" in reason
+    assert "column sex: not in the domain; expected m or f or u; found (hidden: 1 characters, " in reason
+    assert "王" not in reason
+    assert "138" not in reason
+
+
+def test_values_of_a_row_whose_columns_slipped_are_not_shown(bank):
+    columns = [column.name for column in bank.contracts["core_banking.customers"].columns]
+    row = dict.fromkeys(columns, "") | {
+        "customer_id": "C1", "sex": "13800000000", "birth_date": "王小明", "home_branch_id": "B1",
+        "opened_date": "2020-01-01", "is_employee": "false",
+    }  # fmt: skip
+    csv = "\n".join([",".join(columns), ",".join(row.values())]) + "\n"
+    bank.deliver("core_banking.customers", {"c.csv": csv.encode()}, 1)
+    reason = bank.rejection()
+    assert "column sex: not in the domain; expected m or f or u; found (hidden: 11 characters, " in reason
+    assert "column birth_date: not of type date; expected a date YYYY-MM-DD; found (hidden: 3 characters, " in reason
     assert "王" not in reason
     assert "138" not in reason
 
