@@ -26,7 +26,7 @@ from orchestration.lib.files import write_atomically
 from orchestration.lib.home import Home
 from orchestration.lib.journal import Journal
 from orchestration.lib.ledger import Batch, Ledger
-from orchestration.lib.marts import PartitionHashes, hash_marts, mart_hashes
+from orchestration.lib.marts import MARTS, PartitionHashes, hash_marts, mart_hashes
 from orchestration.lib.policies import load_policies
 from orchestration.lib.second_evaluator import explanation_checks
 from orchestration.lib.warehouse import connect
@@ -405,6 +405,36 @@ def confidentiality_checks(
     ]
 
 
+def emptied_checks(con: duckdb.DuckDBPyConnection, home: Home, record: BuildRecord) -> list[Check]:
+    """Marts that hold nothing though the version that readers see has rows of them: a check of a column passes on them.
+
+    Queues and lists may empty in the course of things, so this warns; where they may not, an expectation blocks.
+    """
+    below = version_below(home, record)
+    if below is None:
+        return []
+    emptied = []
+    with connect(below / "marts.duckdb", read_only=True) as published:
+        known = {f"{schema}.{name}" for schema, name in published.execute(_RELATIONS).fetchall()}
+        for mart in MARTS:
+            if mart.relation in known and not _count(con, mart.relation) and _count(published, mart.relation):
+                emptied.append(mart.relation)
+    return [
+        Check(
+            check_name="emptied.marts",
+            severity="warn",
+            status=WARN if emptied else PASS,
+            failed_count=len(emptied),
+            owner="warehouse",
+            rule_id="",
+            detail=", ".join(emptied),
+        )
+    ]
+
+
+_RELATIONS = "select table_schema, table_name from information_schema.tables"
+
+
 def arrival_checks(record: BuildRecord, contracts: dict[str, Feed], ledger: list[Batch]) -> list[Check]:
     """Feeds that the contract expects on the as-of date and that did not come, or came and were rejected.
 
@@ -498,6 +528,7 @@ def audit(home: Home, build_id: str, contracts: dict[str, Feed], dbt_target: Pat
         checks += delivery_drift_checks(con, home, record, contracts, batches)
         if is_finished:
             checks += money_drift_checks(con, record, contracts)
+            checks += emptied_checks(con, home, record)
             checks += conservation_checks(con, record, contracts, batches)
             checks += second_evaluation_checks(con, record)
             partitions = hash_marts(con, version_below(home, record), record.base_date)
