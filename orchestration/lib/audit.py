@@ -26,7 +26,7 @@ from orchestration.lib.files import write_atomically
 from orchestration.lib.home import Home
 from orchestration.lib.journal import Journal
 from orchestration.lib.ledger import Batch, Ledger
-from orchestration.lib.marts import PartitionHashes, hash_marts, mart_hashes
+from orchestration.lib.marts import MARTS, PartitionHashes, hash_marts, mart_hashes
 from orchestration.lib.policies import load_policies
 from orchestration.lib.second_evaluator import explanation_checks
 from orchestration.lib.warehouse import connect
@@ -257,6 +257,63 @@ def money_drift_checks(con: duckdb.DuckDBPyConnection, record: BuildRecord, cont
     return [_drift_check("money", deposits, offenders)]
 
 
+BOOKS_AGREE = "dbt.assert_books_agree"
+# A cell's differences without a day of agreement between them are one break; it is as old as the first of them.
+_BREAKS = """
+with cells as (
+    select
+        *,
+        max(case when difference = 0 then business_date end) over (
+            partition by branch_id, product_family, currency order by business_date
+        ) as agreed_date
+    from audit.recon_gl_balance
+    where business_date <= ?
+)
+select
+    branch_id, product_family, currency,
+    max_by(difference, business_date) as difference,
+    max_by(ledger_balance is null, business_date) as is_not_in_ledger,
+    max_by(customer_balance is null, business_date) as is_not_of_customers,
+    min(business_date) as since_date,
+    max(business_date) as last_date
+from cells
+where difference != 0
+group by branch_id, product_family, currency, agreed_date
+having bool_or(status = 'break' and business_date > ?)
+order by since_date, abs(max_by(difference, business_date)) desc, branch_id, product_family, currency
+"""
+
+
+def books_breaks(con: duckdb.DuckDBPyConnection, record: BuildRecord) -> list[str]:
+    """Every unexplained difference between the general ledger and customers' balances of the days built, oldest first.
+
+    Each with its reason (which side lacks the cell, or that the amounts differ) and its age in days.
+    """
+    base = record.base_date or date.min
+    lines = []
+    for branch, family, currency, difference, no_ledger, no_customers, since, last in con.execute(
+        _BREAKS, [record.as_of_date, base]
+    ).fetchall():
+        reason = "not in the ledger" if no_ledger else "in the ledger alone" if no_customers else "the amounts differ"
+        healed = "" if last == record.as_of_date else f", until {last}"
+        age = (record.as_of_date - since).days + 1
+        lines.append(
+            f"branch {branch}, {family}, {currency}: ledger less customers {difference}, {reason}, "
+            f"since {since}{healed}, {age} days"
+        )
+    return lines
+
+
+def _with_breaks(checks: list[Check], con: duckdb.DuckDBPyConnection, record: BuildRecord) -> list[Check]:
+    """The check of the books says which cells do not agree: the message of dbt is a number alone."""
+    return [
+        dataclasses.replace(check, detail="; ".join(books_breaks(con, record)[:20]))
+        if check.check_name == BOOKS_AGREE and check.status == FAIL and check.failed_count
+        else check
+        for check in checks
+    ]
+
+
 # Legs of each account kind carry the balances of one feed's column.
 _MONEY_FEEDS = {
     "core_banking.deposit_accounts": ("deposit", "balance"),
@@ -348,6 +405,36 @@ def confidentiality_checks(
     ]
 
 
+def emptied_checks(con: duckdb.DuckDBPyConnection, home: Home, record: BuildRecord) -> list[Check]:
+    """Marts that hold nothing though the version that readers see has rows of them: a check of a column passes on them.
+
+    Queues and lists may empty in the course of things, so this warns; where they may not, an expectation blocks.
+    """
+    below = version_below(home, record)
+    if below is None:
+        return []
+    emptied = []
+    with connect(below / "marts.duckdb", read_only=True) as published:
+        known = {f"{schema}.{name}" for schema, name in published.execute(_RELATIONS).fetchall()}
+        for mart in MARTS:
+            if mart.relation in known and not _count(con, mart.relation) and _count(published, mart.relation):
+                emptied.append(mart.relation)
+    return [
+        Check(
+            check_name="emptied.marts",
+            severity="warn",
+            status=WARN if emptied else PASS,
+            failed_count=len(emptied),
+            owner="warehouse",
+            rule_id="",
+            detail=", ".join(emptied),
+        )
+    ]
+
+
+_RELATIONS = "select table_schema, table_name from information_schema.tables"
+
+
 def arrival_checks(record: BuildRecord, contracts: dict[str, Feed], ledger: list[Batch]) -> list[Check]:
     """Feeds that the contract expects on the as-of date and that did not come, or came and were rejected.
 
@@ -437,9 +524,11 @@ def audit(home: Home, build_id: str, contracts: dict[str, Feed], dbt_target: Pat
     is_finished = not any(c.check_name.startswith(_MODEL_CHECK) for c in checks)
     partitions, counts = PartitionHashes({}, {}, {}), {}
     with connect(home.warehouse, read_only=True) as con:
+        checks = _with_breaks(checks, con, record)
         checks += delivery_drift_checks(con, home, record, contracts, batches)
         if is_finished:
             checks += money_drift_checks(con, record, contracts)
+            checks += emptied_checks(con, home, record)
             checks += conservation_checks(con, record, contracts, batches)
             checks += second_evaluation_checks(con, record)
             partitions = hash_marts(con, version_below(home, record), record.base_date)

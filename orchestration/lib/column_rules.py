@@ -21,8 +21,11 @@ _TIMESTAMP = (
     r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 )
 
+# What exports write for "no value": as text it would be a value that nobody has.
+NULL_WORDS = ("\\N", "NULL")
+
 EXPECTED = {
-    "str": "text",
+    "str": "text; for no value an empty field, not NULL or \\N",
     "date": "a date YYYY-MM-DD",
     "ts": "an ISO 8601 timestamp with offset, such as 2026-01-05T09:30:00+08:00",
     "int": "a whole number in ASCII digits",
@@ -68,7 +71,7 @@ def read_text(column: Column, name: str) -> Reading:
     text = f"nullif({identifier(name)}, '')"
     typed = f"try_cast({text} as {column.sql_type})"
     if column.type == "str":
-        return Reading(column, text, text, "true")
+        return Reading(column, text, text, _is_no_null_word(text))
     if column.type == "bool":
         typed = f"case lower({text}) when 'true' then true when 'false' then false end"
         return Reading(column, text, typed, f"{text} is null or ({typed}) is not null")
@@ -93,10 +96,14 @@ def read_native(column: Column, name: str) -> Reading:
     value = identifier(name)
     if column.type == "str":
         text = f"nullif({value}::varchar, '')"
-        return Reading(column, text, text, "true")
+        return Reading(column, text, text, _is_no_null_word(text))
     typed = f"try_cast({value} as {column.sql_type})"
     fits = f"{value} is null or {typed} is not null"
     return Reading(column, f"{value}::varchar", typed, fits)
+
+
+def _is_no_null_word(text: str) -> str:
+    return f"{text} is null or {text} not in ({', '.join(map(literal, NULL_WORDS))})"
 
 
 def kind_fits(column: Column, kind: pa.DataType) -> bool:

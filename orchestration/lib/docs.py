@@ -90,6 +90,7 @@ balance of an unknown customer or branch is kept and reported as such.
 ## Types
 
 An empty field is no value. Ids are text: leading zeros count. Codes are lower_snake_case.
+What becomes of each way to write a value or a file: [how files may be written](landing_formats.md).
 
 | type | stored as | how it is written |
 |---|---|---|

@@ -22,7 +22,14 @@ from orchestration.lib.contracts import C3, Column, ControlTotal, Feed
 from orchestration.lib.delivery import IS_DELETED, KEY_SEPARATOR
 from orchestration.lib.findings import Finding, Level, shown
 from orchestration.lib.manifest import Delivery, Manifest, check_manifest
-from orchestration.lib.reader import Source, Unreadable, broken_csv, empty_source, open_source
+from orchestration.lib.reader import (
+    Source,
+    Unreadable,
+    broken_csv,
+    empty_source,
+    open_source,
+    row_count_differs,
+)
 
 _SHOWN_ROWS = 5
 _NUMERIC = {"money", "qty", "price", "rate", "int"}
@@ -177,6 +184,7 @@ class Workbench:
                 columns,
                 connection=self.connection,
                 scratch=self.scratch,
+                row_count=file.row_count,
             )
             sources.append(source)
             verb = "insert into batch" if counts else "create or replace temp table batch as"
@@ -335,20 +343,19 @@ def _bad_value(
         expected = " or ".join(column.values)
     elif problem == "empty but required":
         expected = "a value"
-    is_hidden = column.is_identity or column.classification == C3
-    found = "(hidden: confidential column)" if is_hidden else shown(row[name])
+    if column.is_personal or column.classification == C3:
+        found = "(hidden: confidential column)"
+    elif any(each.is_personal for each in columns.values()) and row[name]:
+        # A row whose columns slipped has a name or a number here that belongs to a column beside it.
+        found = f"(hidden: {len(row[name] or '')} characters, beside confidential columns)"
+    else:
+        found = shown(row[name])
     return Finding(problem, f"{where}, column {name}", expected, found, mend, level)
 
 
 def _check_counts(manifest: Manifest, sources: list[Source], counts: list[int]) -> list[Finding]:
     return [
-        Finding(
-            "row count differs",
-            source.label,
-            f"{file.row_count} rows (manifest)",
-            f"{count} rows",
-            "Extract the file again and count what was written.",
-        )
+        row_count_differs(source.label, file.row_count, count)
         for file, source, count in zip(manifest.files, sources, counts, strict=True)
         if file.row_count != count
     ]
@@ -433,8 +440,7 @@ def _problems(feed: Feed, source: Source) -> list[tuple[str, str]]:
                 # Of a row that is gone the source may know no more than its key.
                 present = f"{present} or coalesce({deleted}, false)"
             problems.append((f"{column.name}: empty but required", present))
-        if reading.fits != "true":
-            problems.append((f"{column.name}: not of type {column.type}", reading.fits))
+        problems.append((f"{column.name}: not of type {column.type}", reading.fits))
         if column.values:
             problems.append((f"{column.name}: not in the domain", in_domain(reading)))
     return problems

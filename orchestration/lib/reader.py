@@ -8,6 +8,8 @@ import datetime as dt
 import gzip
 import math
 import re
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -33,6 +35,10 @@ from orchestration.lib.findings import Finding, shown
 
 _HEADER_LIMIT = 1 << 20  # bytes: no header line is longer
 _CHUNK = 1 << 22
+# What a packed file may hold at most: this, and so much for every row that the manifest declares. Past it nothing more
+# is unpacked: a broken or hostile file would fill disk and memory before its rows are counted.
+_UNPACKED_BYTES = 64 << 20
+_ROW_BYTES = 4 << 10
 
 
 class Unreadable(Exception):
@@ -60,17 +66,70 @@ def open_source(
     *,
     connection: duckdb.DuckDBPyConnection,
     scratch: Path,
+    row_count: int,
 ) -> Source:
     """Prepare ``path`` for reading; ``label`` names it in findings, ``scratch`` takes temp files.
 
-    Raises Unreadable when the columns or the encoding are not the contract's. Rows are not read
-    yet for CSV and Parquet: a broken line shows itself when DuckDB runs (see ``broken_csv``).
+    Raises Unreadable when the columns or the encoding are not the contract's, or a packed file holds far more than
+    ``row_count`` rows, the manifest's. Rows are not read yet for CSV and Parquet: a broken line shows itself when
+    DuckDB runs (see ``broken_csv``).
     """
     if path.name.endswith(".parquet"):
-        return _open_parquet(path, label, columns)
+        return _open_parquet(path, label, columns, row_count)
+    _check_unpacked_size(path, label, row_count)
     if path.name.endswith(".xlsx"):
         return _open_xlsx(path, label, columns, connection)
     return _open_csv(path, label, dialect, columns, scratch)
+
+
+def _check_unpacked_size(path: Path, label: str, row_count: int) -> None:
+    """Raise when a packed file is broken or holds far more than its declared rows can be."""
+    limit = _UNPACKED_BYTES + row_count * _ROW_BYTES
+    if _unpacked_size(path, label, limit) > limit:
+        raise Unreadable(
+            Finding(
+                "the file unpacks to far more than its rows can be",
+                label,
+                f"at most {limit >> 20} MiB for {row_count} rows",
+                "more",
+                "Check how the file was made; state in the manifest as many rows as it has.",
+            )
+        )
+
+
+def _unpacked_size(path: Path, label: str, limit: int) -> int:
+    """Bytes that a packed file unpacks to, 0 for one that is not packed.
+
+    A gzip file is unpacked for it until they pass ``limit``: its own word for its size is modulo 4 GiB, and DuckDB
+    takes what there is of a file that was cut short.
+    """
+    if path.name.endswith(".xlsx"):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return sum(member.file_size for member in archive.infolist())
+        except zipfile.BadZipFile:
+            return 0  # reading the workbook will say so
+    if not path.name.endswith(".gz"):
+        return 0
+    size = 0
+    try:
+        with gzip.open(path, "rb") as stream:
+            while size <= limit and (chunk := stream.read(_CHUNK)):
+                size += len(chunk)
+    except (OSError, EOFError, zlib.error) as error:
+        raise Unreadable(_bad_gzip(label)) from error
+    return size
+
+
+def row_count_differs(label: str, expected: int, found: int) -> Finding:
+    """A file holds other rows than the manifest declares."""
+    return Finding(
+        "row count differs",
+        label,
+        f"{expected} rows (manifest)",
+        f"{found} rows",
+        "Extract the file again and count what was written.",
+    )
 
 
 def empty_source(columns: Sequence[Column]) -> Source:
@@ -83,6 +142,17 @@ def empty_source(columns: Sequence[Column]) -> Source:
 def _match_columns(label: str, found: Sequence[str], columns: Sequence[Column]) -> None:
     """Raise unless ``found`` holds exactly the contract's names, in any order."""
     wanted = [column.name for column in columns]
+    if not set(found) & set(wanted):
+        # What stands there may be a row, of a person: it is not shown.
+        raise Unreadable(
+            Finding(
+                "the header line is missing",
+                f"{label} line 1",
+                f"column names of the contract: {', '.join(wanted)}",
+                "none of them",
+                "Write the column names first, as the contract has them.",
+            )
+        )
     missing = [name for name in wanted if name not in found]
     unknown = [name for name in found if name not in wanted]
     twice = sorted({name for name in found if found.count(name) > 1})
@@ -261,9 +331,10 @@ def broken_csv(error: duckdb.Error, source: Source, dialect: CsvFormat) -> Findi
 # --- Parquet and xlsx --------------------------------------------------------------------------
 
 
-def _open_parquet(path: Path, label: str, columns: Sequence[Column]) -> Source:
+def _open_parquet(path: Path, label: str, columns: Sequence[Column], row_count: int) -> Source:
     try:
-        schema = pyarrow.parquet.read_schema(path)
+        with pyarrow.parquet.ParquetFile(path) as file:
+            schema, rows = file.schema_arrow, file.metadata.num_rows
     except (pa.ArrowInvalid, OSError) as error:
         raise Unreadable(
             Finding(
@@ -275,6 +346,9 @@ def _open_parquet(path: Path, label: str, columns: Sequence[Column]) -> Source:
             )
         ) from error
     _match_columns(label, schema.names, columns)
+    if rows != row_count:
+        # Known before a row is read: a column of one repeated value packs billions of them into a page.
+        raise Unreadable(row_count_differs(label, row_count, rows))
     wrong = [
         Finding(
             "the column is of the wrong kind",

@@ -636,3 +636,35 @@ def test_a_leg_that_is_lost_or_changes_its_currency_breaks_conservation(
     )
     damaged.execute(defect.format(legs=LEG_DAY) + f" where rowid = {one_leg}")
     assert unconserved(damaged, built_home, deliveries) == [f"conservation.{feed_id}"]
+
+
+def test_breaks_of_the_books_are_listed_with_reason_and_age_oldest_first(
+    damaged: duckdb.DuckDBPyConnection, built_home: BuiltHome
+) -> None:
+    assert audit.books_breaks(damaged, built_home.record) == []
+    recon = "audit.recon_gl_balance"
+    cells = damaged.execute(
+        f"select branch_id, currency from {recon} where business_date = {TODAY} and product_family = 'deposit' "
+        "and status = 'agreed' order by 1, 2 limit 4"
+    ).fetchall()
+    names = [f"branch {branch}, deposit, {currency}" for branch, currency in cells]
+    days = [AS_OF_DATE - timedelta(days=age) for age in range(5)]
+
+    def differ(cell: int, day: date, change: str, status: str = "break") -> None:
+        branch, currency = cells[cell]
+        where = f"branch_id = ? and currency = ? and product_family = 'deposit' and business_date = '{day}'"
+        damaged.execute(f"update {recon} set status = '{status}', {change} where {where}", [branch, currency])
+
+    differ(0, days[0], "difference = 1, ledger_balance = null")
+    differ(1, days[0], "difference = 2, customer_balance = null")
+    # Explained before it grew beyond what was explained: as old as the difference; a day of agreement begins it anew.
+    for age, (status, difference) in enumerate([("break", 4), ("explained", 3), ("explained", 3)]):
+        differ(2, days[age], f"difference = {difference}", status)
+    differ(2, days[4], "difference = 9", "explained")
+    # Explained differences alone are no break.
+    differ(3, days[0], "difference = 5", "explained")
+    assert audit.books_breaks(damaged, built_home.record) == [
+        f"{names[2]}: ledger less customers 4.00, the amounts differ, since {days[2]}, 3 days",
+        f"{names[1]}: ledger less customers 2.00, in the ledger alone, since {days[0]}, 1 days",
+        f"{names[0]}: ledger less customers 1.00, not in the ledger, since {days[0]}, 1 days",
+    ]

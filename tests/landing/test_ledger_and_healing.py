@@ -47,7 +47,7 @@ def test_a_rejected_delivery_is_not_judged_again_until_it_is_touched(bank):
 
 def test_a_mended_contract_lets_a_rejected_delivery_in(bank):
     bank.deliver(FX, {"fx.csv": b"USD,7.1\n"}, 1)
-    assert "column(s) missing" in bank.rejection()
+    assert "the header line is missing" in bank.rejection()
     bank.csv(FX, header=False)
     assert bank.land_one().is_accepted
 

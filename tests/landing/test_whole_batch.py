@@ -261,7 +261,22 @@ def test_identity_values_are_never_shown(bank):
     csv = "\n".join([",".join(columns), ",".join(row.values())]) + "\n"
     bank.deliver("core_banking.customers", {"c.csv": csv.encode()}, 1)
     reason = bank.rejection()
-    assert "column sex: not in the domain; expected m or f or u; found 'x'" in reason
+    assert "column sex: not in the domain; expected m or f or u; found (hidden: 1 characters, " in reason
+    assert "王" not in reason
+    assert "138" not in reason
+
+
+def test_values_of_a_row_whose_columns_slipped_are_not_shown(bank):
+    columns = [column.name for column in bank.contracts["core_banking.customers"].columns]
+    row = dict.fromkeys(columns, "") | {
+        "customer_id": "C1", "sex": "13800000000", "birth_date": "王小明", "home_branch_id": "B1",
+        "opened_date": "2020-01-01", "is_employee": "false",
+    }  # fmt: skip
+    csv = "\n".join([",".join(columns), ",".join(row.values())]) + "\n"
+    bank.deliver("core_banking.customers", {"c.csv": csv.encode()}, 1)
+    reason = bank.rejection()
+    assert "column sex: not in the domain; expected m or f or u; found (hidden: 11 characters, " in reason
+    assert "column birth_date: not of type date; expected a date YYYY-MM-DD; found (hidden: 3 characters, " in reason
     assert "王" not in reason
     assert "138" not in reason
 
@@ -288,3 +303,13 @@ def test_identity_columns_lie_apart_and_closed(bank):
         assert folder.stat().st_mode & 0o777 == 0o700
         folder = folder.parent
     assert all(p.stat().st_mode & 0o777 == 0o600 for p in bank.home.identity.rglob("*.parquet"))
+
+
+def test_a_row_in_the_place_of_the_header_is_never_shown(bank):
+    row = dict.fromkeys((column.name for column in bank.contracts["core_banking.customers"].columns), "") | {
+        "customer_id": "C1", "customer_name": "王小明", "id_number": "11010519491231002X", "mobile": "13800000000",
+    }  # fmt: skip
+    bank.deliver("core_banking.customers", {"c.csv": f"{','.join(row.values())}\n".encode()}, 1)
+    reason = bank.rejection()
+    assert "c.csv line 1: the header line is missing; expected column names of the contract: customer_id" in reason
+    assert not [value for value in row.values() if value and value != "C1" and value in reason]

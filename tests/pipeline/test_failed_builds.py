@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from datetime import date
@@ -52,6 +53,10 @@ def test_a_build_that_disagrees_with_the_ledger_is_never_a_base_and_its_correcti
     failed = support.advance(home, landing, NEXT_DATE)
     assert failed.blocking == ["dbt.assert_books_agree"]
     assert failed.check("dbt.assert_books_agree").failed_count == 1
+    assert re.fullmatch(
+        rf"branch \w+, deposit, CNY: ledger less customers -1000\.00, the amounts differ, since {NEXT_DATE}, 1 days",
+        failed.check("dbt.assert_books_agree").detail,
+    )
     assert support.snapshot(home) == before
     assert [e["event"] for e in Journal(home.journal).events()][-2:] == ["begin", "failed"]
     assert NEXT_DATE in warehouse.kept_dates(home)  # the wrong state is there, and must not be used
