@@ -70,7 +70,9 @@ totals as (
         sums.liable_count,
         sums.gate_code,
         rules.least_ranked,
+        -- Who has no score has no total: least() would take the cap for one.
         case
+            when sums.scored_weight is null then null
             when sums.gate_code is not null
                 then least(
                     {{ signed_ratio('sums.weighted_score', 'sums.scored_weight', 4) }},
