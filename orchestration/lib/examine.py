@@ -22,7 +22,14 @@ from orchestration.lib.contracts import C3, Column, ControlTotal, Feed
 from orchestration.lib.delivery import IS_DELETED, KEY_SEPARATOR
 from orchestration.lib.findings import Finding, Level, shown
 from orchestration.lib.manifest import Delivery, Manifest, check_manifest
-from orchestration.lib.reader import Source, Unreadable, broken_csv, empty_source, open_source
+from orchestration.lib.reader import (
+    Source,
+    Unreadable,
+    broken_csv,
+    empty_source,
+    open_source,
+    raise_if_of_this_machine,
+)
 
 _SHOWN_ROWS = 5
 _NUMERIC = {"money", "qty", "price", "rate", "int"}
@@ -183,8 +190,7 @@ class Workbench:
             try:
                 counts.append(self._one(f"{verb} {_typed(feed, source, manifest)}")[0])
             except (duckdb.InvalidInputException, duckdb.IOException) as error:
-                if "No space left" in str(error):
-                    raise
+                raise_if_of_this_machine(error)
                 raise Unreadable(broken_csv(error, source, feed.csv)) from None
         if not sources:
             query = _typed(feed, empty_source(columns), manifest)
