@@ -116,8 +116,8 @@ def write_delivery(
         manifest["key_hash"] = table_key_hash(table, feed.key)
     manifest["produced_at"] = produced_at.isoformat()
     temporary = folder / f".{MANIFEST}.tmp"
-    fault.point(BEFORE_MANIFEST)
     temporary.write_text(json.dumps(manifest, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    fault.point(BEFORE_MANIFEST)
     os.replace(temporary, manifest_path)
     return folder
 

@@ -224,6 +224,7 @@ def _create_closed_views(con: duckdb.DuckDBPyConnection, home: Home, inputs: Pat
         schema = CLOSED_TABLES[name].schema
         # A file without rows gives the columns and types of today to quarters that were frozen with fewer.
         shape = inputs / f"{name}.parquet"
+        fault.point(BEFORE_INPUTS)
         pq.write_table(schema.empty_table(), shape)
         con.execute(
             f"create or replace view build.{name} as select {', '.join(schema.names)} "

@@ -79,9 +79,7 @@ def fail_fsync() -> None:
     program = _Program(len(steps), (_Filter * len(steps))(*steps))
     libc = ctypes.CDLL(None, use_errno=True)
     no_new_privileges, install, every_thread = 38, 1, 1
-    if libc.prctl(no_new_privileges, 1, 0, 0, 0) or libc.syscall(
-        seccomp, install, every_thread, ctypes.byref(program)
-    ):
+    if libc.prctl(no_new_privileges, 1, 0, 0, 0) or libc.syscall(seccomp, install, every_thread, ctypes.byref(program)):
         raise OSError(ctypes.get_errno(), "the kernel does not take the filter")
 
 
@@ -120,7 +118,7 @@ def suffer(
     try:
         with build_lock(home):
             step(home, *arguments)
-    except BaseException as error:  # noqa: BLE001 -- whatever stops the run is what a user would see
+    except BaseException as error:
         end(parent, f"{type(error).__name__}: {error}".splitlines()[0][:200], 1)
     end(parent, "", 0)
 
@@ -147,7 +145,7 @@ def pass_every_point(
     try:
         with build_lock(home):
             step(home, *arguments)
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:
         end(parent, f"{type(error).__name__}: {error}".splitlines()[0][:200], 1)
     end(parent, "", 0)
 

@@ -27,6 +27,7 @@ class Acknowledged:
 
     lines: dict[str, tuple[int, str]]
     files: dict[str, tuple[int, int]]
+    pointer: str
     versions: frozenset[str]
 
     def lost(self, home: Home) -> list[str]:
@@ -37,6 +38,8 @@ class Acknowledged:
             if _digest(kept) != digest:
                 gone.append(f"{name}: {len(kept)} of {count} lines, or other ones")
         gone += [name for name, known in self.files.items() if _state(home.root / name) != known]
+        if int(str(home.current.readlink())) < int(self.pointer):
+            gone.append(f"readers were at version {self.pointer}")
         gone += [f"version {name}" for name in self.versions if not (home.published / name / "marts.duckdb").exists()]
         return gone
 
@@ -64,8 +67,13 @@ def acknowledged(home: Home) -> Acknowledged:
     return Acknowledged(
         {name: (len(known), _digest(known)) for name, known in lines.items()},
         {str(path.relative_to(home.root)): _state(path) for path in files},
+        str(home.current.readlink()),
         frozenset(str(json.loads(line)["version"]) for line in newest),
     )
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def _digest(lines: list[bytes]) -> str:
@@ -83,7 +91,7 @@ def _state(path: Path) -> tuple[int, int]:
 def fingerprint(home: Home) -> str:
     """Everything that the next run depends on: lines, versions, files, every table and view of the working file."""
     said: list[Any] = [read_lines(home.root / name) for name in ("lake/ledger.jsonl", "lake/journal.jsonl")]
-    said += [read_lines(home.publish_log), str(home.current.readlink()), sorted(os.listdir(home.published))]
+    said += [read_lines(home.publish_log), str(home.current.readlink()), names_in(home.published)]
     for folder in (home.policy, home.books, home.objections, home.builds):
         files = sorted(path for path in folder.rglob("*") if path.is_file() and "data_docs" not in path.parts)
         said += [(str(path.relative_to(home.root)), path.stat().st_size) for path in files]
@@ -109,8 +117,9 @@ def problems_of_version(home: Home) -> tuple[int, list[str]]:
     with duckdb.connect(str(folder / "marts.duckdb"), read_only=True, config={"threads": 1}) as con:
         tables = con.execute("select schema_name || '.' || table_name, schema_name from duckdb_tables()").fetchall()
         found = {name for name, schema in tables if schema != "quality"}
-        # A mart without rows has no partition that could be described.
-        if described - found or (found - described and any(con.table(n).limit(1).fetchall() for n in found - described)):
+        # A partitioned mart without rows has no partition that could be described.
+        filled = {name for name in found - described if con.table(name).limit(1).fetchall()}
+        if described - found or filled:
             problems.append(f"marts {sorted(found ^ described)} are there or described, not both")
         hashes = {
             m.partition(label): digest
@@ -148,7 +157,7 @@ def read_on(parent: Connection) -> None:
         while True:
             try:
                 version, problems = problems_of_version(home)
-            except Exception as error:  # noqa: BLE001 -- every error of a reader counts
+            except Exception as error:
                 seen.errors.append(f"{type(error).__name__}: {error}")
             else:
                 seen.reads += 1
@@ -165,4 +174,3 @@ def read_on(parent: Connection) -> None:
             is_last = parent.poll()
         parent.recv()
         parent.send(seen)
-
