@@ -487,9 +487,9 @@ def override(
     home: HomeOption = None,
 ) -> None:
     """Let one blocking check pass for one date. It is journaled and named in the publish log."""
-    from orchestration.lib.audit import is_overridable
-    from orchestration.lib.build import build_lock
-    from orchestration.lib.journal import Journal, two_names
+    from orchestration.lib.audit import is_overridable, record_override
+    from orchestration.lib.build import BuildLocked, build_lock
+    from orchestration.lib.journal import two_names
 
     names = two_names(by, approved_by)
     if not reason.strip() or names is None:
@@ -501,17 +501,11 @@ def override(
             "corrected, or explain a ledger difference in <home>/explained_differences.yml"
         )
     deployment = Home.resolve(home)
-    with build_lock(deployment, 60):
-        Journal(deployment.journal).append(
-            {
-                "event": "override",
-                "check_name": check_name,
-                "as_of_date": day.date().isoformat(),
-                "reason": reason.strip(),
-                "by": names[0],
-                "approved_by": names[1],
-            }
-        )
+    try:
+        with build_lock(deployment, 60):
+            record_override(deployment, check_name, day.date(), reason.strip(), names)
+    except BuildLocked as error:
+        raise _fail(str(error)) from error
     console.print(f"{check_name} is overridden for {day:%Y-%m-%d}; run the build again")
 
 

@@ -34,7 +34,7 @@ LAST_DELIVERED_DATE = date(2026, 5, 8)
 
 # Files of these folders take minutes each: they are dealt to the processes first, or the suite would wait for the last.
 # While one process makes the bank that most tests read, another makes the judged one.
-SLOW_FOLDERS = ("appraisal", "pipeline", "books", "dbt", "expectations", "berka", "maintenance")
+SLOW_FOLDERS = ("appraisal", "pipeline", "books", "dbt", "expectations", "berka", "maintenance", "guarantees")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

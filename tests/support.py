@@ -87,19 +87,25 @@ def publish_audited(home: Home, audited: Outcome) -> Outcome:
 
 def build_and_audit(home: Home, plan: BuildPlan) -> audit.Verdict:
     """Carry out a plan that has begun. The build lock must be held."""
+    target = build_models(home, plan)
+    fault.point(build.AFTER_MODELS)
+    return audit.audit(home, plan.build_id, load_contracts(), target)
+
+
+def build_models(home: Home, plan: BuildPlan) -> Path:
+    """Advance the state and build the marts; returns the folder of dbt's results."""
     contracts, policies = load_contracts(), load_policies()
+    target = home.root / "dbt_target"
     for chunk in plan.chunks:
         build.prepare_chunk(home, plan, chunk, contracts, policies)
         is_last = chunk is plan.chunks[-1]
         command = ["build", "--exclude-resource-type", "unit_test"] if is_last else ["run"]
-        target = home.root / "dbt_target"
         try:
             build.run_dbt(home, plan, chunk, command)
         except build.DbtFailed:
             if not is_last or not build.has_results(target):
                 raise
-    fault.point(build.AFTER_MODELS)
-    return audit.audit(home, plan.build_id, contracts, target)
+    return target
 
 
 def die_at(fault_point: str, step: Callable[..., object], *arguments: object) -> None:

@@ -31,7 +31,10 @@ from orchestration.lib.policies import load_policies
 from orchestration.lib.second_evaluator import explanation_checks
 from orchestration.lib.warehouse import connect
 
+BEFORE_DOCS = fault.declare("audit.before_docs", "suites judged, Data Docs of the build not written")
 BEFORE_VERDICT = fault.declare("audit.before_verdict", "checks ran, verdict not written")
+BEFORE_FAILED = fault.declare("audit.before_failed", "the verdict stops the build, the journal does not say so")
+BEFORE_OVERRIDE = fault.declare("audit.before_override", "an override is asked for by two names, not journaled")
 
 SATURDAY = 5
 PASS, FAIL, WARN, OVERRIDDEN = "pass", "fail", "warn", "overridden"
@@ -473,6 +476,7 @@ def _expectation_checks(home: Home, record: BuildRecord, kept: dict[str, list[st
 
     validations = home.builds / record.build_id / "validations"
     results = run_suites(home.warehouse, record.as_of_date, validations, kept=kept)
+    fault.point(BEFORE_DOCS)
     build_data_docs(results, validations, home.builds / record.build_id / "data_docs", record.as_of_date)
     statuses = {"pass": PASS, "skipped": PASS}
     return [
@@ -492,6 +496,21 @@ def _expectation_checks(home: Home, record: BuildRecord, kept: dict[str, list[st
 def is_overridable(check_name: str) -> bool:
     """A failing dbt test stops the build itself: what comes after it is not built, and cannot be let pass."""
     return not check_name.startswith("dbt.")
+
+
+def record_override(home: Home, check_name: str, day: date, reason: str, names: tuple[str, str]) -> None:
+    """Journal that two persons let a check pass for one as-of date. Under the build lock."""
+    fault.point(BEFORE_OVERRIDE)
+    Journal(home.journal).append(
+        {
+            "event": "override",
+            "check_name": check_name,
+            "as_of_date": day.isoformat(),
+            "reason": reason,
+            "by": names[0],
+            "approved_by": names[1],
+        }
+    )
 
 
 def _apply_overrides(checks: list[Check], home: Home, as_of: date) -> list[Check]:
@@ -553,6 +572,7 @@ def audit(home: Home, build_id: str, contracts: dict[str, Feed], dbt_target: Pat
     fault.point(BEFORE_VERDICT)
     write_atomically(Verdict.path(home, build_id), verdict.to_json())
     if not verdict.is_passed:
+        fault.point(BEFORE_FAILED)
         Journal(home.journal).append({"event": "failed", "build_id": build_id, "checks": verdict.blocking()})
     return verdict
 

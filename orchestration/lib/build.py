@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -23,9 +24,14 @@ from orchestration.lib.policies import PolicyError, PolicySet, compile_policies
 from orchestration.lib.policies.lint import frozen_changes
 from orchestration.lib.publish import recover
 
+LOCKED = fault.declare("build.locked", "the lock is held, nobody is told by whom")
+BEFORE_RELEASE = fault.declare("build.before_release", "all is done, the lock is still held")
+BEFORE_RECORD = fault.declare("build.before_record", "planned, nothing written")
 BEFORE_BEGIN = fault.declare("build.before_begin", "planned, journal says nothing yet")
 AFTER_BEGIN = fault.declare("build.after_begin", "journal says begin, warehouse untouched")
 AFTER_PREPARE = fault.declare("build.after_prepare", "sources laid, no model built")
+BEFORE_DBT = fault.declare("build.before_dbt", "the results of the last call of dbt are still there")
+BEFORE_MODEL = fault.declare("build.before_model", "before one node is built: those before it are of this build")
 AFTER_MODELS = fault.declare("build.after_models", "models built and tested, no verdict")
 
 
@@ -51,9 +57,11 @@ def build_lock(home: Home, wait_seconds: float = 0) -> Iterator[None]:
             f"{home.root}: another build is running ({who}); wait for it, or give --wait SECONDS"
         ) from error
     try:
+        fault.point(LOCKED)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         holder.write_text(f"process {os.getpid()} on {socket.gethostname()} since {started}", encoding="utf-8")
         yield
+        fault.point(BEFORE_RELEASE)
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
@@ -90,6 +98,7 @@ def start_build(
     )
     if plan is None:
         return None
+    fault.point(BEFORE_RECORD)
     BuildRecord.of(plan).write(home)
     fault.point(BEFORE_BEGIN)
     journal.append(
@@ -149,12 +158,19 @@ def environment(variables: dict[str, str]) -> Iterator[None]:
 
 def forget_results(target: Path) -> None:
     """Remove the results of the last dbt call: the audit must not take them for those of the next."""
+    fault.point(BEFORE_DBT)
     (target / "run_results.json").unlink(missing_ok=True)
 
 
 def has_results(target: Path) -> bool:
     """Whether dbt got as far as running nodes; it has no results when the project does not compile."""
     return (target / "run_results.json").exists()
+
+
+def _before_model(event: Any) -> None:
+    """Called by dbt with every event of its log, in the process that runs it."""
+    if event.info.name == "NodeStart":
+        fault.point(BEFORE_MODEL)
 
 
 def run_dbt(home: Home, plan: BuildPlan, chunk: Chunk, arguments: list[str]) -> Path:
@@ -169,7 +185,7 @@ def run_dbt(home: Home, plan: BuildPlan, chunk: Chunk, arguments: list[str]) -> 
     forget_results(target)
     with environment(dbt_environment(home, plan, chunk)):
         try:
-            result = dbtRunner().invoke(
+            result = dbtRunner(callbacks=[_before_model]).invoke(
                 [
                     *arguments,
                     "--project-dir",

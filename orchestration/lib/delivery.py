@@ -25,8 +25,12 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
+from orchestration.lib import fault
 from orchestration.lib.contracts import Column, Feed
 from orchestration.lib.workbook import workbook_bytes
+
+BEFORE_FILES = fault.declare("delivery.before_files", "before a delivery of ours replaces the one that lies there")
+BEFORE_MANIFEST = fault.declare("delivery.before_manifest", "files of a delivery of ours written, none is valid yet")
 
 FileFormat = Literal["csv", "csv.gz", "parquet", "xlsx"]
 
@@ -88,6 +92,7 @@ def write_delivery(
         folder /= str(sequence_no)
     folder.mkdir(parents=True, exist_ok=True)
     manifest_path = folder / MANIFEST
+    fault.point(BEFORE_FILES)
     manifest_path.unlink(missing_ok=True)
 
     produced_at = datetime.combine(business_date + timedelta(days=1), time(2), SOURCE_ZONE)
@@ -112,6 +117,7 @@ def write_delivery(
     manifest["produced_at"] = produced_at.isoformat()
     temporary = folder / f".{MANIFEST}.tmp"
     temporary.write_text(json.dumps(manifest, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    fault.point(BEFORE_MANIFEST)
     os.replace(temporary, manifest_path)
     return folder
 

@@ -28,6 +28,7 @@ from orchestration.lib.reader import (
     broken_csv,
     empty_source,
     open_source,
+    raise_if_of_this_machine,
     row_count_differs,
 )
 
@@ -191,8 +192,7 @@ class Workbench:
             try:
                 counts.append(self._one(f"{verb} {_typed(feed, source, manifest)}")[0])
             except (duckdb.InvalidInputException, duckdb.IOException) as error:
-                if "No space left" in str(error):
-                    raise
+                raise_if_of_this_machine(error)
                 raise Unreadable(broken_csv(error, source, feed.csv)) from None
         if not sources:
             query = _typed(feed, empty_source(columns), manifest)

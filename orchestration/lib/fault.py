@@ -1,4 +1,4 @@
-"""Kill switch for tests: die at a named step, as a power cut would.
+"""Fault points for tests: at a named step this process dies, as in a power cut, or something else breaks.
 
 Each module that changes what others can see declares its steps once and passes them in order::
 
@@ -7,7 +7,8 @@ Each module that changes what others can see declares its steps once and passes 
     fault.point(BEFORE_RENAME)
 
 With ``TIERHOUSE_FAULT=landing.before_rename`` the process is killed there; with ``name:3`` at the
-third time it comes by. Unset (always, outside tests) a point costs one dictionary look-up.
+third time it comes by. A test that wants another fault than a kill sets ``strike`` in the process that
+it starts. Unset (always, outside tests) a point costs two dictionary look-ups.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 
 ENV = "TIERHOUSE_FAULT"
 
@@ -25,6 +27,15 @@ _lock = threading.Lock()
 
 class UnknownFaultPoint(ValueError):
     """A point was passed that no module declared: tests could not enumerate it."""
+
+
+def _kill() -> None:
+    """SIGKILL: nothing is flushed or tidied."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+# What happens at the wanted point.
+strike: Callable[[], None] = _kill
 
 
 def declare(name: str, meaning: str) -> str:
@@ -41,7 +52,7 @@ def declared() -> dict[str, str]:
 
 
 def point(name: str) -> None:
-    """Kill this process here if the test asks for it (SIGKILL: nothing is flushed or tidied)."""
+    """The fault strikes here if the test asks for it."""
     if name not in _declared:
         raise UnknownFaultPoint(f"fault point {name} is not declared")
     wanted = os.environ.get(ENV)
@@ -52,5 +63,6 @@ def point(name: str) -> None:
         return
     with _lock:
         _hits[name] = _hits.get(name, 0) + 1
-        if _hits[name] == int(nth or 1):
-            os.kill(os.getpid(), signal.SIGKILL)
+        is_wanted = _hits[name] == int(nth or 1)
+    if is_wanted:
+        strike()

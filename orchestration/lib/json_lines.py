@@ -20,7 +20,10 @@ def read_lines(path: Path) -> list[bytes]:
 
 
 def append_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
-    """Commit records in one fsynced write, cutting off a torn last line before it."""
+    """Commit records in one fsynced write, cutting off a torn last line before it: all of them or none.
+
+    What could not be written whole and made durable is taken back, since a reader would take it for committed.
+    """
     payload = "".join(json.dumps(r, ensure_ascii=False, separators=(",", ":")) + "\n" for r in records).encode()
     if not payload:
         return
@@ -32,9 +35,13 @@ def append_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
         os.ftruncate(fd, end)
         os.lseek(fd, end, os.SEEK_SET)
         view = memoryview(payload)
-        while view:
-            view = view[os.write(fd, view) :]
-        os.fsync(fd)
+        try:
+            while view:
+                view = view[os.write(fd, view) :]
+            os.fsync(fd)
+        except OSError:
+            os.ftruncate(fd, end)
+            raise
     finally:
         os.close(fd)
     if is_new:

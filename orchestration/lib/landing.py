@@ -38,8 +38,10 @@ SMALL_MEMORY = "400MB"
 BULK_MEMORY = "1GB"
 _MANY_FINDINGS = 12
 
+JUDGING = fault.declare("landing.judging", "before a delivery is read and its files are written out of sight")
 STAGED = fault.declare("landing.staged", "a group's files are written, none is in place")
 PLACING = fault.declare("landing.placing", "before one folder of a group is put in place")
+CLEARING = fault.declare("landing.clearing", "a folder that no ledger line names lies in the place of another")
 PLACED = fault.declare("landing.placed", "a group's files are in place, the ledger does not know")
 COMMITTED = fault.declare("landing.committed", "the ledger has accepted a group")
 
@@ -194,6 +196,7 @@ class _Run:
         return self._judge(delivery, data, self.benches.small())
 
     def _judge(self, delivery: Delivery, data: bytes, bench: Workbench) -> _Judged:
+        fault.point(JUDGING)
         digest = hashlib.sha256(data).hexdigest()
         feed = self.contracts.get(delivery.feed_id)
         fingerprint = delivery.fingerprint(digest, feed)
@@ -250,7 +253,6 @@ class _Run:
         changed: set[Path] = set()
         for judged in group:
             if judged.staged is not None:
-                fault.point(PLACING)
                 self._place(judged.batch, judged.staged, changed)
         self._flush(changed)
         fault.point(PLACED)
@@ -279,7 +281,9 @@ class _Run:
             private = part != "raw"
             _make_folders(self.home.lake, target.parent, changed, mode=0o700 if private else 0o755)
             if target.exists():  # left by a run that died before its ledger append
+                fault.point(CLEARING)
                 shutil.rmtree(target)
+            fault.point(PLACING)
             (staged / part).rename(target)
             changed.add(target.parent)
         staged.rmdir()

@@ -34,11 +34,18 @@ from orchestration.lib.marts import MARTS, Mart, hash_rows, outputs_hash
 from orchestration.lib.quality import quality_tables
 
 BEFORE_EXPORT = fault.declare("publish.before_export", "verdict read, nothing written")
+BEFORE_FEEDS = fault.declare("publish.before_feeds", "marts written out of sight, no feed of other systems is")
+BEFORE_MANIFEST = fault.declare("publish.before_manifest", "marts and feeds written out of sight, not described")
 AFTER_EXPORT = fault.declare("publish.after_export", "version written under a temporary name")
 AFTER_RENAME = fault.declare("publish.after_rename", "version in place, log says nothing")
 AFTER_LOG = fault.declare("publish.after_log", "log says published, pointer not moved")
+BEFORE_POINTER = fault.declare("publish.before_pointer", "the new pointer lies beside the old one")
 AFTER_POINTER = fault.declare("publish.after_pointer", "readers see it, journal says nothing")
 AFTER_JOURNAL = fault.declare("publish.after_journal", "journal says published, old versions still there")
+BEFORE_DROP = fault.declare("publish.before_drop", "before one old version is dropped")
+BEFORE_SWEEP = fault.declare("recover.before_sweep", "before a version that was cut off is swept")
+BEFORE_REPOINT = fault.declare("recover.before_pointer", "the log says published, the pointer is an old one")
+BEFORE_JOURNAL = fault.declare("recover.before_journal", "readers see it, the journal of a cut off publish does not")
 
 VERSIONS_KEPT = 7
 
@@ -76,6 +83,7 @@ def _move_pointer(home: Home, version: int) -> None:
     temporary = home.published / ".current.tmp"
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(str(version))
+    fault.point(BEFORE_POINTER)
     os.replace(temporary, home.current)
     fsync_path(home.published)
 
@@ -108,13 +116,16 @@ def recover(home: Home) -> None:
         for path in home.published.iterdir():
             is_orphan = path.name.isdigit() and (last is None or int(path.name) > last["version"])
             if path.name.startswith(".build-") or is_orphan:
+                fault.point(BEFORE_SWEEP)
                 shutil.rmtree(path)
     if last is None:
         return
     if not home.current.is_symlink() or str(home.current.readlink()) != str(last["version"]):
+        fault.point(BEFORE_REPOINT)
         _move_pointer(home, last["version"])
     published = Journal(home.journal).last_published()
     if published is None or published["version"] < last["version"]:
+        fault.point(BEFORE_JOURNAL)
         _journal_published(home, last)
 
 
@@ -270,10 +281,12 @@ def publish(home: Home, build_id: str) -> int:
         shutil.rmtree(folder)
     folder.mkdir()
     _export(home, record, verdict, folder, quality_tables(home, record, verdict, [*log, entry]))
+    fault.point(BEFORE_FEEDS)
     write_feeds(folder / "marts.duckdb", folder / "feeds", after=record.published_as_of, through=record.as_of_date)
     write_action_lists(folder / "marts.duckdb", folder / "feeds", record.as_of_date)
     below = version_below(home, record)
     write_hr_feeds(folder / "marts.duckdb", folder / "feeds" / "hr", below / "feeds" / "hr" if below else None)
+    fault.point(BEFORE_MANIFEST)
     (folder / "verdict.json").write_text(verdict.to_json(), encoding="utf-8")
     manifest = {
         **entry,
@@ -315,4 +328,5 @@ def _drop_old_versions(home: Home, log: list[dict[str, Any]]) -> None:
     keep = newest | set(quarter_closes.values())
     for path in home.published.iterdir():
         if path.name.isdigit() and int(path.name) not in keep:
+            fault.point(BEFORE_DROP)
             shutil.rmtree(path)

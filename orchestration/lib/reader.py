@@ -214,6 +214,16 @@ def _open_csv(path: Path, label: str, dialect: CsvFormat, columns: Sequence[Colu
     return Source(label, relation, tuple(read_text(column, column.name) for column in columns))
 
 
+def raise_if_of_this_machine(error: Exception) -> None:
+    """Raise an error that says nothing of the delivery: no memory, no space, a broken disk.
+
+    A delivery is rejected for good unless it is touched; a run that fails judges it again.
+    """
+    told = re.search("No space left|Input/output error|Cannot allocate|Out of memory|failed to allocate", str(error))
+    if told or isinstance(error, MemoryError | pa.ArrowMemoryError | duckdb.OutOfMemoryException):
+        raise error
+
+
 def _open_bytes(path: Path, *, is_gzip: bool) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(path, "rb")) if is_gzip else path.open("rb")
 
@@ -222,7 +232,7 @@ def _header(path: Path, label: str, dialect: CsvFormat, *, is_gzip: bool) -> lis
     try:
         with _open_bytes(path, is_gzip=is_gzip) as stream:
             line = stream.readline(_HEADER_LIMIT)
-    except (OSError, EOFError) as error:
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise Unreadable(_bad_gzip(label)) from error
     try:
         text = line.decode("utf-8-sig").rstrip("\r\n")
@@ -264,7 +274,7 @@ def _transcode(path: Path, label: str, encoding: str, scratch: Path) -> Path:
         raise Unreadable(
             _bad_encoding(label, start + bytes(error.object[: error.start]).count(b"\n"), encoding)
         ) from error
-    except (OSError, EOFError) as error:
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise Unreadable(_bad_gzip(label)) from error
 
 
@@ -336,6 +346,7 @@ def _open_parquet(path: Path, label: str, columns: Sequence[Column], row_count: 
         with pyarrow.parquet.ParquetFile(path) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
     except (pa.ArrowInvalid, OSError) as error:
+        raise_if_of_this_machine(error)
         raise Unreadable(
             Finding(
                 "the file cannot be read",
@@ -372,6 +383,7 @@ def _open_xlsx(path: Path, label: str, columns: Sequence[Column], connection: du
     try:
         sheet = pd.read_excel(path, engine="openpyxl", header=None, dtype=object, keep_default_na=False)
     except Exception as error:  # openpyxl lets through whatever zip and XML raise
+        raise_if_of_this_machine(error)
         raise Unreadable(
             Finding(
                 "the file cannot be read",

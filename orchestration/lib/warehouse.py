@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from orchestration.lib import fault
 from orchestration.lib.appraisal.record import CLOSED_TABLES, RECORD_TABLES, closed_files, record_tables
 from orchestration.lib.bank_calendar import BankCalendar, occasion_rows, period_rows, working_day_rows
 from orchestration.lib.books.propose import MOVE_SCHEMA, PROPOSAL_SCHEMA
@@ -52,6 +53,12 @@ ACCOUNT_STATE = (
     "fct_near_threshold",
     "fct_book_entry",
 )
+BEFORE_INPUTS = fault.declare("warehouse.before_inputs", "before one of a build's own tables is written")
+BEFORE_SOURCES = fault.declare("warehouse.before_sources", "before the views that models read are laid anew")
+BEFORE_COMMIT = fault.declare("warehouse.before_commit", "published rows copied for the restatement, not committed")
+BEFORE_RETENTION = fault.declare("warehouse.before_retention", "published, all old state is there")
+BEFORE_DROP = fault.declare("warehouse.before_drop", "old state deleted, not committed")
+
 _DATE = pa.date32()
 _BUILD_TABLES = {
     "calendar_day": pa.schema(
@@ -217,6 +224,7 @@ def _create_closed_views(con: duckdb.DuckDBPyConnection, home: Home, inputs: Pat
         schema = CLOSED_TABLES[name].schema
         # A file without rows gives the columns and types of today to quarters that were frozen with fewer.
         shape = inputs / f"{name}.parquet"
+        fault.point(BEFORE_INPUTS)
         pq.write_table(schema.empty_table(), shape)
         con.execute(
             f"create or replace view build.{name} as select {', '.join(schema.names)} "
@@ -406,6 +414,7 @@ def prepare(
     inputs = home.builds / plan.build_id / "inputs" / f"{chunk.as_of_date}"
     inputs.mkdir(parents=True, exist_ok=True)
     with connect(home.warehouse) as con:
+        fault.point(BEFORE_SOURCES)
         con.execute("create schema if not exists build")
         con.execute("create schema if not exists policy")
         _restore_decisions(con, home, plan)
@@ -417,6 +426,7 @@ def prepare(
         tables["rebalance_proposal"] = last_proposal(home, chunk.as_of_date)
         for name, table in tables.items():
             file = inputs / f"{name}.parquet"
+            fault.point(BEFORE_INPUTS)
             pq.write_table(table.select(_BUILD_TABLES[name].names).cast(_BUILD_TABLES[name]), file)
             con.execute(f"create or replace view build.{name} as select * from read_parquet({_quoted_list([file])})")
         _create_closed_views(con, home, inputs)
@@ -424,6 +434,7 @@ def prepare(
             con.execute(f"create or replace view policy.{name} as select * from read_parquet({_quoted_list([file])})")
         con.execute("begin")
         _keep_published_rows(con, plan, chunk.base_date or plan.first_date - DAY)
+        fault.point(BEFORE_COMMIT)
         con.execute("commit")
 
 
@@ -439,10 +450,12 @@ def forget_obligations(con: duckdb.DuckDBPyConnection, as_of: date) -> None:
 
 
 def apply_retention(home: Home, as_of: date, first_date: date) -> None:
-    """Drop state dates that no open window needs. Run after publish: a failed build keeps every base."""
+    """Drop state dates that no open window needs, all or none. Run after publish: a failed build keeps every base."""
     account = ", ".join(f"date '{d}'" for d in sorted(kept_account_dates(as_of, first_date)))
     customer = ", ".join(f"date '{d}'" for d in sorted(kept_customer_dates(as_of)))
     with connect(home.warehouse) as con:
+        fault.point(BEFORE_RETENTION)
+        con.execute("begin")
         for table in ACCOUNT_STATE:
             con.execute(f"delete from core.{table} where as_of_date not in ({account})")
         for table in ("fct_customer_balance", "fct_customer_price_effect"):
@@ -500,3 +513,5 @@ def apply_retention(home: Home, as_of: date, first_date: date) -> None:
             "fct_work_plan",
         ):
             con.execute(f"delete from core.{table} where business_date <= ?", [as_of - YEAR_DAYS_KEPT * DAY])
+        fault.point(BEFORE_DROP)
+        con.execute("commit")

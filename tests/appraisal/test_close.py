@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import shutil
-import signal
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -21,7 +19,6 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from orchestration.cli import app
-from orchestration.lib import fault
 from orchestration.lib.appraisal.close import close_quarter, content_hash_of, describe_file, file_objections
 from orchestration.lib.appraisal.objections import ObjectionError
 from orchestration.lib.appraisal.record import QuarterError, closed_files, record_tables
@@ -44,7 +41,6 @@ from tests.appraisal.small_quarter import (
 )
 
 NAMES = ("A. Chen", "B. Wu")
-POINTS = [name for name in fault.declared() if name.startswith("close.")]
 
 
 @pytest.fixture(scope="module")
@@ -263,39 +259,6 @@ def test_what_is_no_quarter_is_not_closed(home: Home, code: str) -> None:
 def test_a_quarter_that_was_not_appraised_is_not_closed(home: Home) -> None:
     with pytest.raises(QuarterError, match="expected 2026Q2, since quarters are closed in order"):
         close_quarter(home, "2026Q3", *NAMES)
-
-
-# --- a close that is cut off -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("point", POINTS)
-def test_a_close_killed_at_any_step_left_the_quarter_open_or_closed_and_the_next_one_heals(
-    home: Home, point: str, tmp_path: Path
-) -> None:
-    untouched = support.copy_home(home, tmp_path / "untouched")
-    expected = close_quarter(untouched, PERIOD, *NAMES)
-    run = multiprocessing.get_context("spawn").Process(
-        target=support.die_at, args=(point, close_quarter, home, PERIOD, *NAMES)
-    )
-    run.start()
-    run.join()
-    assert run.exitcode == -signal.SIGKILL
-
-    is_closed = bool(Journal(home.journal).read().closes)
-    assert is_closed == (point == "close.after_journal")
-    assert [len(files) for files in closed_files(home).values()] == [int(is_closed)] * len(GIVEN_BACK)
-    if is_closed:
-        with pytest.raises(QuarterError, match="a quarter is closed once"):
-            close_quarter(home, PERIOD, *NAMES)
-    else:
-        assert close_quarter(home, PERIOD, *NAMES)["content_hash"] == expected["content_hash"]
-
-    assert [path.name for path in home.quarters.iterdir()] == [PERIOD]
-    assert [verified.findings for verified in verify_quarters(home)] == [()]
-
-
-def test_every_step_of_a_close_can_be_killed() -> None:
-    assert POINTS == ["close.before_freeze", "close.after_files", "close.after_rename", "close.after_journal"]
 
 
 # --- what builds read of it ----------------------------------------------------------------------------------

@@ -130,6 +130,28 @@ def test_one_bad_delivery_does_not_hold_up_the_others(bank, day):
     assert len(report.accepted) == len(report.rejected) == 1
 
 
+def test_a_machine_that_fails_while_it_reads_does_not_reject_the_delivery(bank, tmp_path):
+    bank.csv(FX, encoding="gb18030")  # is copied to another file before it is read
+    rows = b"".join(b"USD%05d,7.1\n" % n for n in range(1000))
+    bank.deliver(FX, {"fx.csv": b"currency,rate_cny\n" + rows}, 1000)
+    code = """
+import resource, signal, sys
+from pathlib import Path
+from orchestration.lib.reader import _transcode
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+try:
+    _transcode(Path(sys.argv[1]), "fx.csv", "gb18030", Path(sys.argv[2]))
+except OSError:
+    sys.exit(7)
+"""
+    file = next(bank.root.rglob("fx.csv"))
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(file), str(tmp_path)], cwd=Path(landing.__file__).parents[2], check=False
+    )
+    assert done.returncode == 7
+
+
 def test_one_home_has_one_lander(bank):
     with (
         landing._sole_lander(bank.home),
@@ -157,21 +179,6 @@ def kill_at(bank, point: str) -> None:
         check=False,
     )
     assert done.returncode == -signal.SIGKILL
-
-
-@pytest.mark.parametrize("point", [*(p for p in fault.declared() if p.startswith("landing.")), "landing.placing:2"])
-def test_a_run_killed_at_any_point_is_completed_by_the_next(bank, day, point):
-    for n in range(3):
-        bank.deliver(FX, {"fx.csv": FX_CSV}, 1, day=day + timedelta(days=n))
-    kill_at(bank, point)
-    known = bank.ledger()
-    assert len(known) == (3 if point == landing.COMMITTED else 0)
-    report = bank.land()
-    assert len(report.accepted) == 3 - len(known)
-    assert len(bank.ledger()) == 3
-    assert all(len(bank.rows(batch)) == 1 for batch in bank.ledger())
-    assert len(list(bank.home.raw.rglob("*.parquet"))) == 3
-    assert not list(bank.home.lake.glob(".landing/*"))
 
 
 def test_folders_of_a_killed_run_are_replaced_by_what_lies_there_now(bank):
@@ -212,6 +219,30 @@ def test_a_torn_last_line_was_never_committed_and_is_cut_off(tmp_path):
         if cut % 50 == 0:
             ledger.append([a_batch(3)])
             assert [batch.sequence_no for batch in ledger.batches()] == [*range(1, kept + 1), 3]
+
+
+def test_lines_that_do_not_fit_on_the_disk_are_taken_back_all_of_them(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    ledger.append([a_batch(1)])
+    before = ledger.path.read_bytes()
+    code = """
+import resource, signal, sys
+from pathlib import Path
+from orchestration.lib.json_lines import append_lines
+path = Path(sys.argv[1])
+# As on a full disk, the kernel takes a part of what is written and refuses the rest: the first record fits.
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 100,) * 2)
+try:
+    append_lines(path, [{"n": n, "text": "x" * 50} for n in range(3)])
+except OSError:
+    sys.exit(7)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(ledger.path)], cwd=Path(landing.__file__).parents[2], check=False
+    )
+    assert done.returncode == 7
+    assert ledger.path.read_bytes() == before
 
 
 def test_a_damaged_line_is_an_error_not_a_gap(tmp_path):

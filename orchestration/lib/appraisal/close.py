@@ -34,9 +34,13 @@ from orchestration.lib.marts import MARTS, hash_rows
 from orchestration.lib.publish import read_publish_log, recover
 
 BEFORE_FREEZE = fault.declare("close.before_freeze", "the quarter may be closed, nothing written")
+BEFORE_CLEARING = fault.declare("close.before_clearing", "before a folder of a close that was cut off is removed")
 AFTER_FILES = fault.declare("close.after_files", "folder written under a temporary name")
 AFTER_RENAME = fault.declare("close.after_rename", "folder in place, journal says nothing")
 AFTER_JOURNAL = fault.declare("close.after_journal", "journal says closed, no build has read it")
+BEFORE_OBJECTIONS = fault.declare("objections.before_file", "objections may be filed, nothing written")
+BEFORE_OBJECTIONS_LINE = fault.declare("objections.before_journal", "the file is kept, the journal does not name it")
+AFTER_OBJECTIONS = fault.declare("objections.after_journal", "objections are filed, no build has read them")
 
 
 def close_quarter(home: Home, period_code: str, by: str, approved_by: str) -> dict[str, Any]:
@@ -64,7 +68,9 @@ def close_quarter(home: Home, period_code: str, by: str, approved_by: str) -> di
         fault.point(BEFORE_FREEZE)
         folder, target = home.quarters / f".closing-{period_code}", quarter_folder(home, period_code)
         for cut_off in (folder, target):
-            shutil.rmtree(cut_off, ignore_errors=True)
+            if cut_off.exists():
+                fault.point(BEFORE_CLEARING)
+                shutil.rmtree(cut_off)
         folder.mkdir(parents=True)
         files = {mart.name: _freeze(con, mart, quarter, folder) for mart in FROZEN_MARTS}
     objections = [o for e in state.objections if e["period_code"] == period_code for o in read_objections(home, e)]
@@ -148,7 +154,9 @@ def file_objections(home: Home, period_code: str, path: Path, by: str, approved_
     with duckdb.connect(str(home.current / "marts.duckdb"), read_only=True) as con:
         _refuse_unknown_cells(con, quarter, entries, path.name)
     name = f"{period_code}-{digest[:12]}{path.suffix.lower()}"
+    fault.point(BEFORE_OBJECTIONS)
     write_atomically(home.objections / name, content)
+    fault.point(BEFORE_OBJECTIONS_LINE)
     journal.append(
         {
             "event": "objection_filed",
@@ -160,6 +168,7 @@ def file_objections(home: Home, period_code: str, path: Path, by: str, approved_
             "approved_by": names[1],
         }
     )
+    fault.point(AFTER_OBJECTIONS)
     return entries
 
 

@@ -8,11 +8,14 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orchestration.lib import fault
 from orchestration.lib.books.propose import propose_rebalancing
 from orchestration.lib.books.results import BooksError, keep_result, known_proposal, read_result, state_date
 from orchestration.lib.home import Home
 from orchestration.lib.journal import Journal, two_names
 from orchestration.lib.planning import DAY
+
+BEFORE_ACCEPTANCE = fault.declare("books.before_acceptance", "a proposal may be accepted, the journal does not say so")
 
 
 def propose(home: Home, con: duckdb.DuckDBPyConnection, go_live_date: date) -> tuple[date, pa.Table]:
@@ -64,6 +67,7 @@ def accept(home: Home, proposed_date: date, effective_date: date, by: str, appro
         )
     if effective_date < proposed_date:
         raise BooksError(f"effective date {effective_date}: expected {proposed_date}, the proposal's day, or later")
+    fault.point(BEFORE_ACCEPTANCE)
     journal.append(
         {
             "event": "proposal_accepted",

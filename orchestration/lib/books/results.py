@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from orchestration.lib import fault
 from orchestration.lib.books.propose import (
     MOVE_SCHEMA,
     PROPOSAL_SCHEMA,
@@ -20,6 +21,9 @@ from orchestration.lib.books.propose import (
 from orchestration.lib.files import file_sha256, write_atomically
 from orchestration.lib.home import Home
 from orchestration.lib.journal import Journal, JournalState
+
+BEFORE_FILE = fault.declare("books.before_file", "the optimiser is done, nothing is kept")
+BEFORE_LINE = fault.declare("books.before_journal", "the result's file is kept, the journal does not name it")
 
 
 class BooksError(ValueError):
@@ -124,7 +128,9 @@ def keep_result(home: Home, event: str, day: date, table: pa.Table) -> None:
     path = home.books / f"{event}_{day}.parquet"
     content = pa.BufferOutputStream()
     pq.write_table(table, content, compression="zstd")
+    fault.point(BEFORE_FILE)
     write_atomically(path, content.getvalue().to_pybytes())
+    fault.point(BEFORE_LINE)
     Journal(home.journal).append(
         {"event": event, "date": day.isoformat(), "file": path.name, "sha256": file_sha256(path)},
     )

@@ -9,6 +9,7 @@ or inclusive above becomes the next hundredth. Numbers go into the tables; the p
 from __future__ import annotations
 
 import itertools
+import os
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from orchestration.lib import fault
 from orchestration.lib.policies import (
     compile_actions,
     compile_appraisal,
@@ -30,6 +32,8 @@ from orchestration.lib.policies.compile_books import BOOK_SCHEMAS, book_rows
 from orchestration.lib.policies.load import PolicySet, version_at
 from orchestration.lib.policies.model import CODE_LISTS, EntryDoor, Factor, MeasureRules, Owner, Scheme, SchemeVersion
 from orchestration.lib.policies.units import CENT, HIGHEST, LOWEST, parse_money
+
+BEFORE_TABLE = fault.declare("policies.before_table", "a compiled table is written beside the one of before")
 
 NONE_TIER = "none"
 # An absent measure is compared as this value: below every bin but the one that takes it.
@@ -416,7 +420,17 @@ def compile_policies(policies: PolicySet, folder: Path) -> dict[str, Path]:
     files = {}
     for name, rows in policy_rows(policies).items():
         files[name] = target / f"{name}.parquet"
-        pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMAS[name]), files[name])
+        stream = pa.BufferOutputStream()
+        pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMAS[name]), stream)
+        content = stream.getvalue().to_pybytes()
+        if files[name].exists() and files[name].read_bytes() == content:
+            continue
+        # The rules of the published version are read until the next build: a table is the old or the new one. It is
+        # not flushed, since the next compilation sees by the content what a power cut has left of it.
+        temporary = target / f".{name}.tmp"
+        temporary.write_bytes(content)
+        fault.point(BEFORE_TABLE)
+        os.replace(temporary, files[name])
     return files
 
 
