@@ -16,8 +16,9 @@ from tests.appraisal import bank
 
 @dataclass(frozen=True)
 class JudgedBank:
-    """Published as of bank.LAST_DATE: one quarter is final, the next one runs. ``at_quarter_end``, ``home_when_judged``:
-    the same deployment on the quarter's last day and on bank.JUDGED_ON. Read only.
+    """Published as of bank.LAST_DATE: one quarter is final, the next one runs. Read only.
+
+    ``at_quarter_end``, ``home_when_judged``: the same deployment on the quarter's last day and on bank.JUDGED_ON.
     """
 
     home: Home
