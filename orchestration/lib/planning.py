@@ -55,8 +55,8 @@ WHOLE_HISTORY_FEEDS = (
 LOGGED_FEEDS = ("crm.complaints", "crm.contacts", "crm.life_events", "crm.surveys", "crm.work_plans")
 # Events that decisions are taken on: one delivered for a day already decided acts from the day it arrives.
 DECIDED_FEEDS = ("crm.customer_choices", "crm.referrals", *LOGGED_FEEDS)
-# Feeds that an advance reads as of its last day: while books are decided, a delivery of one begins an advance of its own,
-# or what it says would act on the days before it.
+# Feeds that an advance reads as of its last day: while books are decided, a delivery of one begins an advance of its
+# own, or what it says would act on the days before it.
 ADVANCE_FEEDS = ("crm.households", "reference.branches", "risk.customer_risk")
 
 
