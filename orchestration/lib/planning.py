@@ -55,6 +55,9 @@ WHOLE_HISTORY_FEEDS = (
 LOGGED_FEEDS = ("crm.complaints", "crm.contacts", "crm.life_events", "crm.surveys", "crm.work_plans")
 # Events that decisions are taken on: one delivered for a day already decided acts from the day it arrives.
 DECIDED_FEEDS = ("crm.customer_choices", "crm.referrals", *LOGGED_FEEDS)
+# Feeds that an advance reads as of its last day: while books are decided, a delivery of one begins an advance of its
+# own, or what it says would act on the days before it.
+ADVANCE_FEEDS = ("crm.households", "reference.branches", "risk.customer_risk")
 
 
 class MissingFeed(RuntimeError):
@@ -333,16 +336,15 @@ def _policy_dirty_from(policies: PolicySet, published: dict[str, Any]) -> date |
     return min(days) if days else None
 
 
-def _split(base: date, as_of: date, rows_per_day: int, go_live: date) -> list[date]:
-    """Ends of the advances: every month end, where tiers are evaluated on the data of that day, the eve of go-live,
-    from which books are decided day by day, and the memory's.
+def _split(base: date, as_of: date, rows_per_day: int, eves: set[date]) -> list[date]:
+    """Ends of the advances: every month end, where tiers are evaluated on the data of that day, the memory's, and the
+    days in ``eves``.
     """
     days = max(1, ACCOUNT_DAYS_PER_ADVANCE // max(1, rows_per_day))
     ends = []
     day = base
     while day < as_of:
-        eve = [go_live - DAY] if day < go_live - DAY else []
-        day = min(as_of, day + days * DAY, month_end(day + DAY), *eve)
+        day = min(as_of, day + days * DAY, month_end(day + DAY), *(eve for eve in eves if eve > day))
         ends.append(day)
     return ends
 
@@ -421,9 +423,14 @@ def plan_build(
     base = max(usable) if usable else None
     rows_per_day = max((b.row_count for b in inputs.by_feed["core_banking.deposit_accounts"]), default=1)
 
+    # From go-live on books are decided day by day, each on what an advance knows at its end.
+    go_live = policies.book_version(as_of).go_live_date
+    first_decided = go_live if published_as_of is None else max(go_live, published_as_of + DAY)
+    told = {day for feed_id in ADVANCE_FEEDS for day in inputs.days(feed_id) if day > first_decided}
+
     chunks = []
     start = base
-    for end in _split(base or first_date - DAY, as_of, rows_per_day, policies.book_version(as_of).go_live_date):
+    for end in _split(base or first_date - DAY, as_of, rows_per_day, {day - DAY for day in (go_live, *told)}):
         chunks.append(plan_chunk(start, end, as_of, first_date, opening_date, policies, published_as_of))
         start = end
     return BuildPlan(

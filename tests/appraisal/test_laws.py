@@ -10,15 +10,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import pyarrow as pa
 import pytest
 
 from orchestration.lib.build import environment
+from orchestration.lib.content_hash import content_hash
 from orchestration.lib.home import Home
+from orchestration.lib.marts import MARTS
 from orchestration.lib.policies.load import POLICIES_VARIABLE
 from tests import support
 from tests.appraisal import bank
 from tests.appraisal.conftest import JudgedBank
-from tests.books.support import read_rows, write_rows
+from tests.books.support import days_of, read_rows, write_rows
 
 pytestmark = pytest.mark.full
 
@@ -154,3 +158,93 @@ def test_money_that_stays_for_the_month_after_the_quarter_is_growth(pair: Pair) 
     )
     ((before,),), ((after,),) = pair.both(sql)
     assert after > before
+
+
+# --- how the days are cut into runs ----------------------------------------------------------------
+
+# What a correction would change of a quarter is told of the versions that were published.
+JUDGED_MARTS = [
+    m for m in MARTS if m.schema in ("appraisal", "crm") and m.name not in ("restatement", "rebalance_proposal")
+]
+
+
+def hashes(home: Home) -> dict[str, str]:
+    with duckdb.connect(str(home.current / "marts.duckdb"), read_only=True) as con:
+        return {mart.relation: content_hash(con, mart.relation) for mart in JUDGED_MARTS}
+
+
+def test_a_quarter_that_is_advanced_day_by_day_has_the_scorecards_of_one_advanced_as_a_range(
+    judged_bank: JudgedBank, tmp_path: Path
+) -> None:
+    home = support.copy_home(judged_bank.at_quarter_end, tmp_path / "home")
+    day = DAY_AFTER
+    with environment({POLICIES_VARIABLE: str(judged_bank.policies)}):
+        while day <= bank.LAST_DATE:
+            support.published(support.advance(home, judged_bank.story.landing, day))
+            day += bank.DAY
+    assert hashes(home) == hashes(judged_bank.home)
+
+
+# --- employees under other ids ---------------------------------------------------------------------
+
+EMPLOYEES = {
+    "hr.employees": ("employee_id",),
+    "crm.maintainers": ("employee_id",),
+    "crm.customer_choices": ("employee_id",),
+    "crm.referrals": ("from_employee_id", "to_employee_id"),
+    "crm.complaints": ("employee_id", "responsible_employee_id"),
+    "crm.contacts": ("employee_id",),
+    "crm.surveys": ("employee_id",),
+    "crm.work_plans": ("employee_id",),
+    "finance.revenue": ("seller_employee_id",),
+}
+
+
+def other_id(employee: str | None) -> str | None:
+    """Ids in the same order: nobody is preferred whom the old ids did not prefer."""
+    return employee and employee.replace("e", "f", 1)
+
+
+def rename_employees(landing: Path) -> None:
+    for feed_id, columns in EMPLOYEES.items():
+        for day in days_of(landing, feed_id):
+            if list(support.delivery_folder(landing, feed_id, day).glob("*.xlsx")):
+                rows = read_rows(landing, feed_id, day)
+                write_rows(landing, feed_id, day, [{**r, **{c: other_id(r[c]) for c in columns}} for r in rows])
+                continue
+
+            def renamed(table: pa.Table, columns: tuple[str, ...] = columns) -> pa.Table:
+                for column in columns:
+                    ids = pa.array([other_id(e) for e in table.column(column).to_pylist()], pa.string())
+                    table = table.set_column(table.column_names.index(column), column, ids)
+                return table
+
+            support.redeliver(landing, feed_id, day, renamed)
+
+
+def test_employees_under_other_ids_have_the_scores_under_their_other_ids(
+    judged_bank: JudgedBank, tmp_path: Path
+) -> None:
+    landing = Path(shutil.copytree(judged_bank.story.landing, tmp_path / "landing"))
+    for correction in landing.glob("*/*/*/2"):
+        shutil.rmtree(correction)
+    rename_employees(landing)
+    home = Home(tmp_path / "home")
+    with environment({POLICIES_VARIABLE: str(judged_bank.policies)}):
+        support.published(support.advance(home, landing, bank.QUARTER_END))
+        bank.deliver_correction(landing)
+        for day in (bank.JUDGED_ON, bank.LAST_DATE):
+            support.published(support.advance(home, landing, day))
+    for mart in ("scorecard", "scorecard_total", "branch_scorecard", "scorecard_evidence", "book_flow"):
+        column = {"book_flow": "subject_id", "branch_scorecard": "branch_id"}.get(mart, "employee_id")
+        sql = f"select {column}, * exclude ({column}) from appraisal.{mart}"
+        before = [(_other_name(row[0]), *row[1:]) for row in support.query(judged_bank.home, sql)]
+        assert before
+        assert sorted(before, key=repr) == sorted(support.query(home, sql), key=repr), mart
+    ids = support.query(home, "select distinct employee_id from appraisal.scorecard_total")
+    assert ids
+    assert all(employee.startswith("f") for (employee,) in ids)
+
+
+def _other_name(subject: str) -> str | None:
+    return other_id(subject) if subject.startswith("e0") else subject

@@ -387,9 +387,10 @@ class World:
         flagged = [r["customer_id"] for r in self.snapshot("risk.customer_risk", day) if r["special_flag"] != "none"]
         return {successors.get(c, c) for c in flagged}
 
+    @functools.cache  # noqa: B019
     def acting_branches(self, day: date) -> dict[str, str]:
         """Who acts for each branch: itself, or for a closed one its successor."""
-        rows = {r["branch_id"]: r for r in self.snapshot("reference.branches", day)}
+        rows = self.branches(day)
         acting = {}
         for branch_id in rows:
             at = branch_id
@@ -398,16 +399,20 @@ class World:
             acting[branch_id] = at
         return acting
 
+    @functools.cache  # noqa: B019
+    def branches(self, day: date) -> dict[str, Row]:
+        return {r["branch_id"]: r for r in self.snapshot("reference.branches", day)}
+
     def unit(self, branch_id: str, day: date) -> str:
         """The unit that somebody of a branch serves: of a wealth centre the one above it."""
-        row = next(r for r in self.snapshot("reference.branches", day) if r["branch_id"] == branch_id)
+        row = self.branches(day)[branch_id]
         is_centre = row["branch_level"] == "wealth_centre" and row["parent_branch_id"]
         return str(row["parent_branch_id"]) if is_centre else branch_id
 
     def units(self, branch_id: str, day: date, levels_up: int) -> list[str]:
         """The unit of a branch and those above it, as many as the policy asks."""
-        parents = {r["branch_id"]: r["parent_branch_id"] for r in self.snapshot("reference.branches", day)}
+        branches = self.branches(day)
         units = [self.unit(self.acting_branches(day)[branch_id], day)]
-        while len(units) <= levels_up and parents[units[-1]]:
-            units.append(parents[units[-1]])
+        while len(units) <= levels_up and branches[units[-1]]["parent_branch_id"]:
+            units.append(branches[units[-1]]["parent_branch_id"])
         return units

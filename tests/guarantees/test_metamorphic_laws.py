@@ -129,7 +129,7 @@ def twins(draw: Draw, built_home: conftest.BuiltHome, tmp_path_factory: pytest.T
     for number, change in enumerate(TWINS.values(), 1):
         banks += [replace(change(bank), number=bank.number + number * TWIN) for bank in draw.banks]
     folder = tmp_path_factory.mktemp("twins")
-    _, marts, _, _ = trial.built(replace(draw, banks=banks), folder, built_home.dbt_target, is_whole=False)
+    marts = trial.built(replace(draw, banks=banks), folder, built_home.dbt_target, is_whole=False).marts
     return {relation: rows_of(marts, relation) for relation in MARTS}
 
 
@@ -181,7 +181,7 @@ def test_ten_times_the_money_and_ten_times_the_cuts_are_the_same_tiers_and_ten_t
         return replace(bank, customers=tuple(customers))
 
     banks = [in_yuan(bank) for bank in draw.banks]
-    _, marts, _, _ = trial.built(replace(draw, banks=banks), tmp_path / "one", built_home.dbt_target, is_whole=False)
+    marts = trial.built(replace(draw, banks=banks), tmp_path / "one", built_home.dbt_target, is_whole=False).marts
     written = random_banks.write_policies
 
     def ten_times(folder: Path, *arguments: Any, **options: Any) -> Path:
@@ -202,7 +202,7 @@ def test_ten_times_the_money_and_ten_times_the_cuts_are_the_same_tiers_and_ten_t
 
     monkeypatch.setattr(random_banks, "write_policies", ten_times)
     scaled = [scale(bank, 10) for bank in banks]
-    _, more, _, _ = trial.built(replace(draw, banks=scaled), tmp_path / "ten", built_home.dbt_target, is_whole=False)
+    more = trial.built(replace(draw, banks=scaled), tmp_path / "ten", built_home.dbt_target, is_whole=False).marts
 
     before, after = rows_of(marts, "assets.customer_assets"), rows_of(more, "assets.customer_assets")
     anchor = "00000c0"
@@ -248,8 +248,8 @@ def test_twice_the_rate_is_twice_the_money_in_the_currency_and_not_a_fen_in_yuan
     found = []
     for name, market in (("once", draw.market), ("twice", doubled(draw.market))):
         changed = replace(draw, market=market)
-        _, marts, _, _ = trial.built(changed, tmp_path / name, built_home.dbt_target, is_whole=False)
-        found.append(rows_of(marts, "assets.customer_assets"))
+        made = trial.built(changed, tmp_path / name, built_home.dbt_target, is_whole=False)
+        found.append(rows_of(made.marts, "assets.customer_assets"))
     foreign, native = foreign_and_native(draw)
     assert foreign
     assert native
@@ -309,8 +309,7 @@ def test_one_thread_and_two_make_the_same_facts(
     for name in ("two", "one"):
         if name == "one":
             one_thread()
-        home, _, _, _ = trial.built(draw, tmp_path / name, built_home.dbt_target, is_whole=False)
-        homes.append(home)
+        homes.append(trial.built(draw, tmp_path / name, built_home.dbt_target, is_whole=False).home)
     assert len(state(homes[0])) > len(MARTS)
     assert state(homes[0]) == state(homes[1])
 

@@ -473,17 +473,18 @@ class Oracle:
     def households(self, day: date) -> list[list[str]]:
         """Members of every household of two or more whose members all consent; a person is in the one joined last."""
         successors = self.successors(day)
-        joined: dict[str, tuple[str, str, bool]] = {}
+        joined: dict[str, tuple[str, str, bool]] = {}  # since, household, refuses
         for row in self.archive.in_force("crm/households", day):
             start, end, consent = (row[c][:10] for c in ("valid_from", "valid_to", "consent_date"))
             if start <= day.isoformat() and (not end or end > day.isoformat()):
                 person = successors.get(row["customer_id"], row["customer_id"])
-                membership = (start, row["household_id"], bool(consent) and consent <= day.isoformat())
+                # Of two memberships of one person in a household the refusal counts.
+                membership = (start, row["household_id"], not (consent and consent <= day.isoformat()))
                 joined[person] = max(joined.get(person, membership), membership)
         members: dict[str, list[str]] = defaultdict(list)
         for person, (_, household, _) in joined.items():
             members[household].append(person)
-        return [each for each in members.values() if len(each) > 1 and all(joined[person][2] for person in each)]
+        return [each for each in members.values() if len(each) > 1 and not any(joined[person][2] for person in each)]
 
     def vetoed(self, day: date) -> set[str]:
         """Customers with a serious risk problem who were assessed."""

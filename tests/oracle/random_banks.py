@@ -37,12 +37,20 @@ LATER_CUTS = {"lobby_adopted": ("9万", "10万", "12万"), "wealth_manager": ("1
 
 @dataclass(frozen=True)
 class Span:
-    """Days of a build. Books are decided from ``go_live`` on; deliveries after ``seen`` come with the second run."""
+    """Days of a build. Books are decided from ``go_live`` on. What is delivered after ``seen``, and corrections of the
+    days before, come with the next run; ``judged`` is a month end on which quarters are judged, a run of its own.
+    """
 
     first: date
     go_live: date
     last: date
     seen: date | None = None
+    judged: date | None = None
+
+    @property
+    def runs(self) -> list[date]:
+        """Last day of each run."""
+        return [day for day in (self.seen, self.judged, self.last) if day is not None]
 
     @property
     def days(self) -> list[date]:
@@ -274,6 +282,8 @@ def banks(draw: st.DrawFn, number: int, span: Span) -> Bank:
         st.sampled_from((date(1965, 5, 31), date(1965, 6, 1), date(1965, 4, 30), date(1965, 5, 1))),
         st.dates(date(1930, 1, 1), date(2008, 1, 1)),
     )
+    flag_days = st.tuples(st.sampled_from((0, 16, length - 2)), st.sampled_from(FLAGS))
+    flags = tuple(draw(st.lists(flag_days, max_size=2, unique_by=lambda flag: flag[0])))
     customers = tuple(
         Customer(
             key=key,
@@ -288,15 +298,7 @@ def banks(draw: st.DrawFn, number: int, span: Span) -> Bank:
             deceased=draw(st.sampled_from((None, None, None, 20, length - 2))),
             closed=draw(st.sampled_from((None, None, None, 33))),
             is_employee=draw(st.sampled_from((False, False, False, False, True))),
-            flags=tuple(
-                draw(
-                    st.lists(
-                        st.tuples(st.sampled_from((0, 16, length - 2)), st.sampled_from(FLAGS)),
-                        max_size=2,
-                        unique_by=lambda f: f[0],
-                    )
-                )
-            ),
+            flags=draw(st.sampled_from(((), (), flags))),
             owner=draw(somebody),
             backup=draw(somebody),
             is_initial=draw(st.booleans()),

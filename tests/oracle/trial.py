@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -15,13 +16,16 @@ from orchestration.lib import build, landing, warehouse
 from orchestration.lib.build import environment
 from orchestration.lib.contracts import load_contracts
 from orchestration.lib.home import Home
+from orchestration.lib.planning import quarter_code
 from orchestration.lib.policies import load_policies
 from orchestration.lib.policies.load import POLICIES_VARIABLE
 from tests import support
+from tests.appraisal.compare import all_differences
 from tests.books.support import World
 from tests.oracle import random_banks
 from tests.oracle.assets import PRIMARY, Book, Oracle, wan
 from tests.oracle.compare import fact_differences
+from tests.oracle.measures import Appraisal, Decided, Valuation, period
 from tests.oracle.random_banks import Bank, Market, Span
 from tests.oracle.told import DecidedBank, decisions_that_differ
 
@@ -33,6 +37,8 @@ FACT_MARTS = (
 )
 # A bank is cut down by leaving out one or two elements; so many candidates share one build.
 CANDIDATES = 250
+# The number of a bank begins each of its ids.
+NUMBER = re.compile(r"\b(?<![-.])\d{5}(?=[cose])")
 Versions = Mapping[str, Sequence[tuple[date, Book]]]
 
 
@@ -64,35 +70,53 @@ class Draw:
         return {PRIMARY.scheme: [(date.min, first), (self.since, replace(first, bands=bands))]}
 
 
-def built(draw: Draw, folder: Path, dbt_target: Path | None, *, is_whole: bool) -> tuple[Home, Path, list[Any], Path]:
-    """Deliver and build a draw: home, marts, entries of the books of every live day, policies.
-
-    Whole: landed, built, audited and published, in two runs when the span says what is seen first. Otherwise landed and
-    built alone, the models of facts.
+@dataclass(frozen=True)
+class Built:
+    """``marts``: the file with the marts of the last run. ``entries``: of the books of every live day. ``when_judged``:
+    the marts of the day on which quarters are judged.
     """
-    root = folder / "landing"
-    told = random_banks.deliver(root, draw.banks, draw.market, draw.span)
-    policies = random_banks.write_policies(folder, draw.span, draw.cuts, since=draw.since, months=draw.months)
-    home = Home(folder / "home")
+
+    home: Home
+    landing: Path
+    policies: Path
+    marts: Path
+    entries: list[Any]
+    when_judged: Path | None
+
+
+def built(draw: Draw, folder: Path, dbt_target: Path | None, *, is_whole: bool) -> Built:
+    """Deliver and build a draw. Whole: landed, built, audited and published; otherwise landed and the facts built."""
+    root, span = folder / "landing", draw.span
+    told = random_banks.deliver(root, draw.banks, draw.market, span)
+    policies = random_banks.write_policies(folder, span, draw.cuts, since=draw.since, months=draw.months)
+    home, entries, when_judged = Home(folder / "home"), [], None
     if dbt_target is not None:
         shutil.copytree(dbt_target, home.root / "dbt_target")
     with environment({POLICIES_VARIABLE: str(policies)}):
         if not is_whole:
             build_facts(home, root)
-            return home, home.warehouse, [], policies
-        if draw.span.seen is not None:
-            support.published(support.advance(home, root, draw.span.seen))
-            assert random_banks.correct(root, told, lambda day: day <= draw.span.seen)
-        # Books of past days are dropped once they are published: read before.
-        audited = support.advance(home, root, is_published=False)
-        assert audited.verdict is not None
-        assert audited.verdict.is_passed, [c for c in audited.verdict.checks if c.blocks]
-        assert not audited.report.rejected, audited.report.rejected
-        with warehouse.connect(home.warehouse, read_only=True) as con:
-            sql = f"select * from core.fct_book_entry where as_of_date >= date '{draw.span.go_live}'"
-            entries = con.execute(sql).to_arrow_table().to_pylist()
-        support.publish_audited(home, audited)
-    return home, home.current / "marts.duckdb", entries, policies
+            return Built(home, root, policies, home.warehouse, entries, when_judged)
+        before = span.first
+        for day in span.runs:
+            # Books of past days are dropped once they are published: read before.
+            audited = support.advance(home, root, day, is_published=False)
+            assert audited.verdict is not None
+            assert audited.verdict.is_passed, [c for c in audited.verdict.checks if c.blocks]
+            assert not audited.report.rejected, audited.report.rejected
+            entries += entries_of(home, max(before, span.go_live))
+            support.publish_audited(home, audited)
+            before = day + random_banks.DAY
+            if day == span.judged:
+                when_judged = Path(shutil.copy(home.current / "marts.duckdb", folder / "when_judged.duckdb"))
+            if day == span.seen:
+                assert random_banks.correct(root, told, lambda corrected: corrected <= span.seen)
+    return Built(home, root, policies, home.current / "marts.duckdb", entries, when_judged)
+
+
+def entries_of(home: Home, start: date) -> list[Any]:
+    with warehouse.connect(home.warehouse, read_only=True) as con:
+        sql = f"select * from core.fct_book_entry where as_of_date >= date '{start}'"
+        return con.execute(sql).to_arrow_table().to_pylist()
 
 
 def build_facts(home: Home, root: Path) -> None:
@@ -112,27 +136,52 @@ def judged(
     draw: Draw, folder: Path, dbt_target: Path | None = None, *, is_whole: bool, versions: Versions | None = None
 ) -> dict[int, list[str]]:
     """Number of each bank that differs -> lines. ``versions``: rules that the oracle goes by, else the draw's own."""
-    home, marts, entries, policies = built(draw, folder, dbt_target, is_whole=is_whole)
-    span, root = draw.span, folder / "landing"
-    oracle = Oracle(root, span.first, span.last, versions or draw.versions())
-    lines: dict[int, list[str]] = defaultdict(list)
-    for mart, found in fact_differences(oracle, marts).items():
-        for key, line in found:
-            customer = next(part for part in (key if isinstance(key, tuple) else (key,)) if isinstance(part, str))
-            lines[int(customer[:5])].append(f"{mart} {line}")
+    made = built(draw, folder, dbt_target, is_whole=is_whole)
+    span = draw.span
+    oracle = Oracle(made.landing, span.first, span.last, versions or draw.versions())
+    lines = [f"{mart} {line}" for mart, found in fact_differences(oracle, made.marts).items() for _, line in found]
     if is_whole:
-        sql = (
-            "select customer_id, valid_from, tier_code, tier_rank, change_kind from core.fct_tier_change "
-            f"where scheme_code = '{PRIMARY.scheme}' order by valid_from, customer_id"
-        )
-        with warehouse.connect(home.warehouse, read_only=True) as con:
-            tiers = con.execute(sql).to_arrow_table().to_pylist()
-        days = [day for day in span.days if day >= span.go_live]
-        bank = DecidedBank(root, policies, span.go_live, World(root), days, entries, [], tiers)
-        for (day, slot), customers in decisions_that_differ(bank).items():
-            for customer, (found_, expected) in customers.items():
-                lines[int(customer[:5])].append(f"{slot} {customer} {day}: expected {expected}, found {found_}")
-    return dict(lines)
+        lines += book_differences(made, span)
+    if made.when_judged is not None:
+        lines += score_differences(made, span)
+    by_bank: dict[int, list[str]] = defaultdict(list)
+    for line in lines:
+        found = NUMBER.search(line)
+        assert found is not None, line
+        by_bank[int(found.group())].append(line)
+    return dict(by_bank)
+
+
+def book_differences(made: Built, span: Span) -> list[str]:
+    """Lines on owners, backups and queues of every live day."""
+    sql = (
+        "select customer_id, valid_from, tier_code, tier_rank, change_kind from core.fct_tier_change "
+        f"where scheme_code = '{PRIMARY.scheme}' order by valid_from, customer_id"
+    )
+    with warehouse.connect(made.home.warehouse, read_only=True) as con:
+        tiers = con.execute(sql).to_arrow_table().to_pylist()
+    days = [day for day in span.days if day >= span.go_live]
+    bank = DecidedBank(made.landing, made.policies, span.go_live, World(made.landing), days, made.entries, [], tiers)
+    return [
+        f"{slot} {customer} {day}: expected {expected}, found {found}"
+        for (day, slot), customers in decisions_that_differ(bank).items()
+        for customer, (found, expected) in customers.items()
+    ]
+
+
+def score_differences(made: Built, span: Span) -> list[str]:
+    """Lines on evidence, scorecards and totals of the final quarter and of the running one."""
+    assert made.when_judged is not None
+    assert span.judged is not None
+    values = Valuation(made.landing, span.first, span.judged)
+    decided = Decided.read(made.marts, made.when_judged)
+    running = quarter_code(span.judged)
+    final = quarter_code(span.judged.replace(day=1) - random_banks.DAY)
+    judged_ = [Appraisal(values, decided, period(code, span.judged)) for code in (final, running)]
+    return [
+        *all_differences(made.marts, judged_[0], None),
+        *all_differences(made.marts, judged_[1], judged_[0]),
+    ]
 
 
 def smallest(draw: Draw, bank: Bank, differs: Callable[[Draw], Mapping[int, list[str]]]) -> tuple[Bank, list[str]]:

@@ -25,14 +25,16 @@ memberships as (
         and (members.valid_to is null or members.valid_to > {{ as_of_date() }})
 ),
 
--- One household per person at a time (G33): the one joined last.
+-- One household per person at a time (G33): the one joined last. Who became one person by a merge
+-- and was in it twice consents when both did.
 ranked as (
     select
         household_id,
         customer_id,
         is_consenting,
         row_number() over (
-            partition by customer_id order by valid_from desc, household_id desc
+            partition by customer_id
+            order by valid_from desc, household_id desc, is_consenting asc
         ) as standing
     from memberships
 ),
