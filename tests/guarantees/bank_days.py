@@ -100,7 +100,7 @@ class BankDays:
     home: Home
     landing: Path
     processes: ForkServerContext
-    longest_gap: int = 5
+    longest_gap: int = 7
     closes: str | None = None  # quarter that is closed as soon as it may be
     close_from: date | None = None
     policy_changes: int = 2
@@ -299,9 +299,7 @@ class BankDays:
         """The manifest is of another day."""
         self._say("wrong", f"{feed_id} of {day} says that it is of another day; the right one comes the day after")
         self._put(feed_id, day)
-        self._in_manifest(
-            support.delivery_folder(self.landing, feed_id, day), business_date=(day - DAY).isoformat()
-        )
+        self._in_manifest(support.delivery_folder(self.landing, feed_id, day), business_date=(day - DAY).isoformat())
         self._is_broken(feed_id, day)
 
     def _is_broken(self, feed_id: str, day: date) -> None:
@@ -354,7 +352,9 @@ class BankDays:
         """From a day on the file of employees says that some have left: not announced to the CRM by anybody."""
         for day in sorted(self.rng.sample(days[1:-1], min(self.leavers, len(days[1:-1])))):
             known = sorted(p.parent.name for p in self.world.landing.glob(f"hr/employees/*/{MANIFEST}"))
-            rows = read_rows(self.world.landing, "hr.employees", date.fromisoformat(max(d for d in known if d <= f"{day}")))
+            rows = read_rows(
+                self.world.landing, "hr.employees", date.fromisoformat(max(d for d in known if d <= f"{day}"))
+            )
             owners = support.query(self.home, "select distinct employee_id from crm.assignment where slot = 'a'")
             serving = sorted(
                 r["employee_id"] for r in rows if r["status"] == "active" and (r["employee_id"],) in owners
@@ -364,10 +364,10 @@ class BankDays:
             leaver = self.rng.choice(serving)
             self._say("employee_leaves", f"{leaver} on {day}")
             for each in sorted({*(d for d in known if d > f"{day}"), f"{day}"}):
-                told = read_rows(self.world.landing, "hr.employees", date.fromisoformat(each)) if each in known else rows
-                gone = [
-                    {**r, "status": "left", "left_date": day} if r["employee_id"] == leaver else r for r in told
-                ]
+                told = (
+                    read_rows(self.world.landing, "hr.employees", date.fromisoformat(each)) if each in known else rows
+                )
+                gone = [{**r, "status": "left", "left_date": day} if r["employee_id"] == leaver else r for r in told]
                 write_rows(self.world.landing, "hr.employees", date.fromisoformat(each), gone)
 
     def _change_policy(self, day: date) -> None:
@@ -449,7 +449,9 @@ class BankDays:
         assert len(accepted) == len(set(accepted)), f"{where}: a delivery was accepted twice"
         for batch in new:
             if batch.is_accepted:
-                assert _rows(self.home, batch) == batch.row_count - batch.quarantined_count, f"{where}: {batch.batch_id}"
+                assert _rows(self.home, batch) == batch.row_count - batch.quarantined_count, (
+                    f"{where}: {batch.batch_id}"
+                )
 
     def _judge_version(self, where: str) -> None:
         manifest = assert_whole_version(self.home)
