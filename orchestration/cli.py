@@ -542,6 +542,33 @@ def rollback(
 
 
 @app.command()
+def purge(
+    customer: Annotated[str, typer.Argument(help="The customer's id, as the bank's systems have it.")],
+    landing: Annotated[Path, typer.Option(help="Landing archive: root of every delivery.")],
+    by: Annotated[str, typer.Option(help="Who asks.")],
+    approved_by: Annotated[str, typer.Option(help="Who approves; another person.")],
+    home: HomeOption = None,
+) -> None:
+    """Take a customer's name, id number, mobile and address out of the lake and the landing archive, for good."""
+    from orchestration.lib.build import BuildLocked, build_lock
+    from orchestration.lib.purge import PurgeError
+    from orchestration.lib.purge import purge as purge_customer
+
+    deployment = Home.resolve(home)
+    try:
+        with build_lock(deployment, 60):
+            done = purge_customer(deployment, landing, load_contracts(), customer, by, approved_by)
+    except (BuildLocked, PurgeError) as error:
+        raise _fail(str(error)) from error
+    console.print(
+        f"customer {customer} is purged: {done.lake_files} files of the lake, {done.archive_files} of the archive; do "
+        "the same in backups, and have the sources stop delivering him",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+@app.command()
 def rebuild(
     backup: Annotated[Path, typer.Option("--from", help="A home's backup: its lake/ and published/quarters/.")],
     landing: Annotated[Path, typer.Option(help="Landing archive: root of every delivery.")],
