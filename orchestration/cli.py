@@ -510,6 +510,92 @@ def override(
 
 
 @app.command()
+def rollback(
+    version: Annotated[int, typer.Argument(help="The version that readers shall see again.")],
+    reason: Annotated[str, typer.Option(help="What is wrong with the versions after it.")],
+    by: Annotated[str, typer.Option(help="Who asks.")],
+    approved_by: Annotated[str, typer.Option(help="Who approves; another person.")],
+    home: HomeOption = None,
+) -> None:
+    """Show readers an older version again, under the next number. It is in the publish log with both names."""
+    from orchestration.lib.build import BuildLocked, build_lock
+    from orchestration.lib.rollback import RollbackError, roll_back
+
+    deployment = Home.resolve(home)
+    try:
+        with build_lock(deployment, 60):
+            entry = roll_back(deployment, version, reason, by, approved_by)
+    except (BuildLocked, RollbackError) as error:
+        raise _fail(str(error)) from error
+    console.print(
+        f"version {entry['version']} shows version {version} again, as of {entry['as_of_date']}; mend the cause and "
+        "run, the next build makes a new version",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+@app.command()
+def purge(
+    customer: Annotated[str, typer.Argument(help="The customer's id, as the bank's systems have it.")],
+    landing: Annotated[Path, typer.Option(help="Landing archive: root of every delivery.")],
+    by: Annotated[str, typer.Option(help="Who asks.")],
+    approved_by: Annotated[str, typer.Option(help="Who approves; another person.")],
+    home: HomeOption = None,
+) -> None:
+    """Take a customer's name, id number, mobile and address out of the lake and the landing archive, for good."""
+    from orchestration.lib.build import BuildLocked, build_lock
+    from orchestration.lib.purge import PurgeError
+    from orchestration.lib.purge import purge as purge_customer
+
+    deployment = Home.resolve(home)
+    try:
+        with build_lock(deployment, 60):
+            done = purge_customer(deployment, landing, load_contracts(), customer, by, approved_by)
+    except (BuildLocked, PurgeError) as error:
+        raise _fail(str(error)) from error
+    console.print(
+        f"customer {customer} is purged: {done.lake_files} files of the lake, {done.archive_files} of the archive; do "
+        "the same in backups, and have the sources stop delivering him",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+@app.command()
+def rebuild(
+    backup: Annotated[Path, typer.Option("--from", help="A home's backup: its lake/ and published/quarters/.")],
+    landing: Annotated[Path, typer.Option(help="Landing archive: root of every delivery.")],
+    home: HomeOption = None,
+) -> None:
+    """Make a lost deployment again in an empty home, build by build, and prove that it publishes the same content."""
+    from orchestration.lib.rebuild import RebuildError
+    from orchestration.lib.rebuild import rebuild as rebuild_home
+
+    deployment = Home.resolve(home)
+
+    def build_through(into: Home, root: Path, last: date) -> str:
+        delivered = _delivered_dates(landing)
+        os.environ.update(
+            TIERHOUSE_HOME=str(into.root),
+            TIERHOUSE_LANDING=str(root),
+            TIERHOUSE_FIRST_DATE=(delivered[0] if delivered else last).isoformat(),
+            DAGSTER_HOME=str(into.dagster),
+            DAGSTER_DISABLE_TELEMETRY="1",
+            DO_NOT_TRACK="1",
+        )
+        from orchestration.runner import run_daily_build
+
+        return run_daily_build(into, last, is_strict=True)
+
+    try:
+        count = rebuild_home(deployment, Home.resolve(backup), landing.resolve(), build_through, console.print)
+    except RebuildError as error:
+        raise _fail(str(error)) from error
+    console.print(f"{count} builds made again, each with the content of the lost one")
+
+
+@app.command()
 def docs(
     check: Annotated[bool, typer.Option("--check", help="Only say which files are stale.")] = False,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS_DIR = PROJECT_ROOT / "contracts"
 POLICIES_DIR = PROJECT_ROOT / "policies"
 DBT_PROJECT_DIR = PROJECT_ROOT / "dbt_project"
+# In the folder of a version that shows an older one again: which was built last.
+ROLLBACK_NOTE = "rollback.json"
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,13 @@ class Home:
     @property
     def current(self) -> Path:
         return self.published / "current"
+
+    @property
+    def last_built(self) -> Path:
+        """Version that the next build stands on: the one that readers see, unless they were taken back to an older."""
+        folder = self.current.resolve()
+        note = folder / ROLLBACK_NOTE
+        return self.published / str(json.loads(note.read_text("utf-8"))["built_version"]) if note.exists() else folder
 
     @property
     def quarters(self) -> Path:

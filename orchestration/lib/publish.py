@@ -48,6 +48,8 @@ BEFORE_REPOINT = fault.declare("recover.before_pointer", "the log says published
 BEFORE_JOURNAL = fault.declare("recover.before_journal", "readers see it, the journal of a cut off publish does not")
 
 VERSIONS_KEPT = 7
+# Field of a log entry that shows an older version again: which.
+RESTORED = "restored_version"
 
 
 class NotPublishable(RuntimeError):
@@ -75,11 +77,18 @@ def read_publish_log(home: Home) -> list[dict[str, Any]]:
     return entries
 
 
+def last_built(log: list[dict[str, Any]]) -> dict[str, Any]:
+    """The newest entry that a build made: what the next build stands on. An older version shown again is none."""
+    return next(entry for entry in reversed(log) if RESTORED not in entry)
+
+
 def _entry_hash(body: dict[str, Any]) -> str:
+    """Hash of a log entry without its own: what the next entry names as its previous one."""
     return hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 def _move_pointer(home: Home, version: int) -> None:
+    """Let readers see a version that is in place and in the log."""
     temporary = home.published / ".current.tmp"
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(str(version))
@@ -123,10 +132,11 @@ def recover(home: Home) -> None:
     if not home.current.is_symlink() or str(home.current.readlink()) != str(last["version"]):
         fault.point(BEFORE_REPOINT)
         _move_pointer(home, last["version"])
+    built = last_built(log)
     published = Journal(home.journal).last_published()
-    if published is None or published["version"] < last["version"]:
+    if published is None or published["version"] < built["version"]:
         fault.point(BEFORE_JOURNAL)
-        _journal_published(home, last)
+        _journal_published(home, built)
 
 
 def _copy_parquet(con: duckdb.DuckDBPyConnection, query: str, file: Path) -> None:
@@ -247,14 +257,14 @@ def publish(home: Home, build_id: str) -> int:
             f"build {build_id} failed its audit: {', '.join(verdict.blocking())}; readers stay on the last version"
         )
     record = BuildRecord.read(home, build_id)
-    if record.published_version != (log[-1]["version"] if log else 0):
+    if record.published_version != (last_built(log)["version"] if log else 0):
         raise NotPublishable(
             f"build {build_id} stands on version {record.published_version or 'none'}, which is no longer the last; "
             "run the build again"
         )
     fault.point(BEFORE_EXPORT)
 
-    version = record.published_version + 1
+    version = log[-1]["version"] + 1 if log else 1
     published_at = datetime.now(UTC).isoformat(timespec="seconds")
     inputs_hash = hashlib.sha256(
         json.dumps([record.inputs, record.policy_versions], sort_keys=True).encode()
@@ -325,7 +335,7 @@ def _drop_old_versions(home: Home, log: list[dict[str, Any]]) -> None:
         day = date.fromisoformat(entry["as_of_date"])
         if (day + timedelta(days=1)).day == 1 and day.month % 3 == 0:
             quarter_closes[entry["as_of_date"]] = entry["version"]
-    keep = newest | set(quarter_closes.values())
+    keep = newest | {last_built(log)["version"]} | set(quarter_closes.values())
     for path in home.published.iterdir():
         if path.name.isdigit() and int(path.name) not in keep:
             fault.point(BEFORE_DROP)

@@ -88,8 +88,8 @@ SCHEMAS = {
 
 
 def _previous(home: Home, name: str) -> pa.Table | None:
-    """The history of a quality mart in the version readers see now."""
-    file = home.current / "parquet" / "quality" / name / "part-0.parquet"
+    """The history of a quality mart in the version that was built last."""
+    file = home.last_built / "parquet" / "quality" / name / "part-0.parquet"
     if not file.exists():
         return None
     con = duckdb.connect()

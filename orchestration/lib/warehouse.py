@@ -393,7 +393,7 @@ def _restore_decisions(con: duckdb.DuckDBPyConnection, home: Home, plan: BuildPl
     """Take books from the published version when the working file is new: decisions are not computed again."""
     if plan.published_as_of is None or not home.current.exists() or table_exists(con, "core", "fct_book_entry"):
         return
-    file = str(home.current / "marts.duckdb").replace("'", "''")
+    file = str(home.last_built / "marts.duckdb").replace("'", "''")
     con.execute(f"attach '{file}' as published (read_only)")
     con.execute("create schema if not exists core")
     for table, rows in _DECISIONS.items():

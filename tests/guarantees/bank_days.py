@@ -100,7 +100,7 @@ class BankDays:
     home: Home
     landing: Path
     processes: ForkServerContext
-    longest_gap: int = 5
+    longest_gap: int = 7
     closes: str | None = None  # quarter that is closed as soon as it may be
     close_from: date | None = None
     policy_changes: int = 2
@@ -123,7 +123,7 @@ class BankDays:
         self.frozen: dict[str, str] = {}
         self.obligations: dict[str, tuple[date, str]] = {}
         self.published_through = self.world.first - DAY
-        self.policy_version = 1
+        self.policy_version, self.policy_since = 1, date.min
 
     # --- the life ------------------------------------------------------------------------------------
 
@@ -371,8 +371,14 @@ class BankDays:
                 write_rows(self.world.landing, "hr.employees", date.fromisoformat(each), gone)
 
     def _change_policy(self, day: date) -> None:
-        """A new version of the primary scheme moves a cut, from a few days ago on: past facts are restated."""
-        begins = day - self.rng.randint(0, 2) * DAY
+        """A new version of the primary scheme moves a cut from this month's first day on, so that published days
+        are restated, or from the next month's.
+        """
+        this_month = day.replace(day=1)
+        months = [m for m in (this_month, (this_month + 31 * DAY).replace(day=1)) if m > self.policy_since]
+        if not months:
+            return
+        begins = self.policy_since = self.rng.choice(months)
         self.policy_version += 1
         self._say("policy_change", f"version {self.policy_version} of {PRIMARY} from {begins} on, told on {day}")
         cut = f"{10 - self.policy_version / 2:g}万"

@@ -1,13 +1,14 @@
 """Days on which files come late, twice, cut off, wrong and corrected, runs die, rules change and people leave.
 
-Whatever happens on the way, readers see whole versions of the newest complete day, and in the end the facts are those of
-a bank to which nothing ever happened. A seed that fails fails again: the message names it.
+Whatever happens on the way, readers see whole versions of the newest complete day, and in the end the facts are those
+of a bank to which nothing ever happened. A seed that fails fails again: the message names it.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import shutil
+import sys
 from dataclasses import dataclass
 from datetime import date, timedelta
 from multiprocessing.context import ForkServerContext
@@ -88,7 +89,9 @@ def assert_same_facts(bank: BankDays, undisturbed: Home) -> None:
 
 def report(bank: BankDays, days: int) -> None:
     kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(bank.faults.items()))
-    print(f"\nseed {bank.seed}: {days} bank days, {bank.runs} runs, {sum(bank.faults.values())} faults ({kinds})")
+    sys.stdout.write(
+        f"\nseed {bank.seed}: {days} bank days, {bank.runs} runs, {sum(bank.faults.values())} faults ({kinds})\n"
+    )
 
 
 @pytest.mark.full

@@ -110,8 +110,8 @@ def record_tables(home: Home) -> dict[str, pa.Table]:
 
 
 def _told_restatements(home: Home) -> pa.Table:
-    """What the version that readers see tells of corrections of closed quarters."""
-    file = home.current / "parquet" / "appraisal" / "restatement" / "part-0.parquet"
+    """What the last build told of corrections of closed quarters."""
+    file = home.last_built / "parquet" / "appraisal" / "restatement" / "part-0.parquet"
     return pq.read_table(file, schema=RESTATEMENT) if file.exists() else RESTATEMENT.empty_table()
 
 
