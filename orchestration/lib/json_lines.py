@@ -39,13 +39,13 @@ def append_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
             while view:
                 view = view[os.write(fd, view) :]
             os.fsync(fd)
+            if is_new:
+                fsync_path(path.parent)
         except OSError:
             os.ftruncate(fd, end)
             raise
     finally:
         os.close(fd)
-    if is_new:
-        fsync_path(path.parent)
 
 
 def _end_of_last_line(fd: int) -> int:

@@ -81,6 +81,13 @@ def fail_fsync() -> None:
     no_new_privileges, install, every_thread = 38, 1, 1
     if libc.prctl(no_new_privileges, 1, 0, 0, 0) or libc.syscall(seccomp, install, every_thread, ctypes.byref(program)):
         raise OSError(ctypes.get_errno(), "the kernel does not take the filter")
+    with Path(os.devnull).open("rb") as stream:
+        try:
+            os.fsync(stream.fileno())
+        except OSError as error:
+            if error.errno == errno.EIO:
+                return
+    raise AssertionError("fsync does not fail")
 
 
 def limit_memory() -> None:
@@ -112,6 +119,7 @@ def suffer(
             MEMORY: limit_memory,
             WAREHOUSE: lambda: None,
         }[kind]()
+        parent.send(("armed", None))
 
     fault.strike = strike
     os.environ[fault.ENV] = point
