@@ -27,7 +27,7 @@ from tests.books.support import days_of, read_rows, write_rows
 pytestmark = pytest.mark.full
 
 PARKED = Decimal(100_000)
-DEPOSITS = "core_banking.deposit_accounts"
+DEPOSITS, OWNERS = "core_banking.deposit_accounts", "core_banking.account_owners"
 DAY_AFTER = bank.QUARTER_END + bank.DAY
 CUTS = (50_000, 100_000, 200_000)
 
@@ -100,7 +100,8 @@ def pair(judged_bank: JudgedBank, tmp_path_factory: pytest.TempPathFactory) -> P
     accounts = {
         row["customer_id"] for row in read_rows(landing, DEPOSITS, bank.QUARTER_END) if row["currency"] == "CNY"
     }
-    owned = {row["account_id"] for row in read_rows(landing, "core_banking.account_owners", newest_owners(landing))}
+    owners, _, _ = support.read_delivery(landing, OWNERS, newest_day(landing, OWNERS))
+    owned = set(owners.column("account_id").to_pylist())
     joint = {row["customer_id"] for row in read_rows(landing, DEPOSITS, bank.QUARTER_END) if row["account_id"] in owned}
     able = [(c, e) for c, e in candidates(judged_bank) if c in accounts and c not in joint]
     parked, employee = able[0]
@@ -117,9 +118,8 @@ def pair(judged_bank: JudgedBank, tmp_path_factory: pytest.TempPathFactory) -> P
     return Pair(judged_bank, home, parked, kept)
 
 
-def newest_owners(landing: Path) -> date:
-    days = sorted(path.name for path in (landing / "core_banking/account_owners").iterdir())
-    return max(date.fromisoformat(day) for day in days if day <= bank.QUARTER_END.isoformat())
+def newest_day(landing: Path, feed_id: str) -> date:
+    return max(day for day in days_of(landing, feed_id) if day <= bank.QUARTER_END)
 
 
 def test_money_parked_on_the_last_day_moves_a_count_of_that_day(pair: Pair) -> None:

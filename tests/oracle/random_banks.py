@@ -38,19 +38,18 @@ LATER_CUTS = {"lobby_adopted": ("9万", "10万", "12万"), "wealth_manager": ("1
 @dataclass(frozen=True)
 class Span:
     """Days of a build. Books are decided from ``go_live`` on. What is delivered after ``seen``, and corrections of the
-    days before, come with the next run; ``judged`` is a month end on which quarters are judged, a run of its own.
+    days before, come with a second run.
     """
 
     first: date
     go_live: date
     last: date
     seen: date | None = None
-    judged: date | None = None
 
     @property
     def runs(self) -> list[date]:
         """Last day of each run."""
-        return [day for day in (self.seen, self.judged, self.last) if day is not None]
+        return [day for day in (self.seen, self.last) if day is not None]
 
     @property
     def days(self) -> list[date]:
@@ -352,18 +351,20 @@ def markets(draw: st.DrawFn, span: Span) -> Market:
 
 
 def draw_banks(count: int, seed_: int, span: Span) -> tuple[list[Bank], Market, dict[str, str]]:
-    """So many banks, a market and cuts of a second version of the rules, the same for the same seed."""
+    """So many different banks, a market and cuts of a second version of the rules, the same for the same seed."""
     found: list[Bank] = []
+    seen: set[Bank] = set()
     market: list[tuple[Market, dict[str, str]]] = []
     checks = list(HealthCheck)
 
     @seed(seed_)
     @settings(
-        max_examples=count * 2, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=checks
+        max_examples=count * 3, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=checks
     )
     @given(banks(0, span))
     def one(bank: Bank) -> None:
-        if len(found) < count:
+        if len(found) < count and bank not in seen:
+            seen.add(bank)
             found.append(replace(bank, number=len(found) + 1))
 
     cuts = st.fixed_dictionaries({tier: st.sampled_from(values) for tier, values in LATER_CUTS.items()})

@@ -16,16 +16,13 @@ from orchestration.lib import build, landing, warehouse
 from orchestration.lib.build import environment
 from orchestration.lib.contracts import load_contracts
 from orchestration.lib.home import Home
-from orchestration.lib.planning import quarter_code
 from orchestration.lib.policies import load_policies
 from orchestration.lib.policies.load import POLICIES_VARIABLE
 from tests import support
-from tests.appraisal.compare import all_differences
 from tests.books.support import World
 from tests.oracle import random_banks
 from tests.oracle.assets import PRIMARY, Book, Oracle, wan
 from tests.oracle.compare import fact_differences
-from tests.oracle.measures import Appraisal, Decided, Valuation, period
 from tests.oracle.random_banks import Bank, Market, Span
 from tests.oracle.told import DecidedBank, decisions_that_differ
 
@@ -72,16 +69,13 @@ class Draw:
 
 @dataclass(frozen=True)
 class Built:
-    """``marts``: the file with the marts of the last run. ``entries``: of the books of every live day. ``when_judged``:
-    the marts of the day on which quarters are judged.
-    """
+    """``marts``: the file with the marts of the last run. ``entries``: of the books of every live day."""
 
     home: Home
     landing: Path
     policies: Path
     marts: Path
     entries: list[Any]
-    when_judged: Path | None
 
 
 def built(draw: Draw, folder: Path, dbt_target: Path | None, *, is_whole: bool) -> Built:
@@ -89,13 +83,13 @@ def built(draw: Draw, folder: Path, dbt_target: Path | None, *, is_whole: bool) 
     root, span = folder / "landing", draw.span
     told = random_banks.deliver(root, draw.banks, draw.market, span)
     policies = random_banks.write_policies(folder, span, draw.cuts, since=draw.since, months=draw.months)
-    home, entries, when_judged = Home(folder / "home"), [], None
+    home, entries = Home(folder / "home"), []
     if dbt_target is not None:
         shutil.copytree(dbt_target, home.root / "dbt_target")
     with environment({POLICIES_VARIABLE: str(policies)}):
         if not is_whole:
             build_facts(home, root)
-            return Built(home, root, policies, home.warehouse, entries, when_judged)
+            return Built(home, root, policies, home.warehouse, entries)
         before = span.first
         for day in span.runs:
             # Books of past days are dropped once they are published: read before.
@@ -106,11 +100,9 @@ def built(draw: Draw, folder: Path, dbt_target: Path | None, *, is_whole: bool) 
             entries += entries_of(home, max(before, span.go_live))
             support.publish_audited(home, audited)
             before = day + random_banks.DAY
-            if day == span.judged:
-                when_judged = Path(shutil.copy(home.current / "marts.duckdb", folder / "when_judged.duckdb"))
             if day == span.seen:
                 assert random_banks.correct(root, told, lambda corrected: corrected <= span.seen)
-    return Built(home, root, policies, home.current / "marts.duckdb", entries, when_judged)
+    return Built(home, root, policies, home.current / "marts.duckdb", entries)
 
 
 def entries_of(home: Home, start: date) -> list[Any]:
@@ -142,8 +134,6 @@ def judged(
     lines = [f"{mart} {line}" for mart, found in fact_differences(oracle, made.marts).items() for _, line in found]
     if is_whole:
         lines += book_differences(made, span)
-    if made.when_judged is not None:
-        lines += score_differences(made, span)
     by_bank: dict[int, list[str]] = defaultdict(list)
     for line in lines:
         found = NUMBER.search(line)
@@ -166,21 +156,6 @@ def book_differences(made: Built, span: Span) -> list[str]:
         f"{slot} {customer} {day}: expected {expected}, found {found}"
         for (day, slot), customers in decisions_that_differ(bank).items()
         for customer, (found, expected) in customers.items()
-    ]
-
-
-def score_differences(made: Built, span: Span) -> list[str]:
-    """Lines on evidence, scorecards and totals of the final quarter and of the running one."""
-    assert made.when_judged is not None
-    assert span.judged is not None
-    values = Valuation(made.landing, span.first, span.judged)
-    decided = Decided.read(made.marts, made.when_judged)
-    running = quarter_code(span.judged)
-    final = quarter_code(span.judged.replace(day=1) - random_banks.DAY)
-    judged_ = [Appraisal(values, decided, period(code, span.judged)) for code in (final, running)]
-    return [
-        *all_differences(made.marts, judged_[0], None),
-        *all_differences(made.marts, judged_[1], judged_[0]),
     ]
 
 
