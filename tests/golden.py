@@ -35,7 +35,9 @@ def changed(bank: str, home: Home) -> list[str]:
     if os.environ.get("TIERHOUSE_GOLDEN") == "write":
         content[bank] = now
         FILE.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", "utf-8")
-    before = content.get(bank, {})
+    if bank not in content:
+        return [f"nothing is written down of the {bank} yet"]
+    before = content[bank]
     return [
         f"{name}: {before.get(name, 'was not there')}, now {now.get(name, 'gone')}"
         for name in sorted({*before, *now})
