@@ -40,7 +40,9 @@ class Acknowledged:
         gone += [name for name, known in self.files.items() if _state(home.root / name) != known]
         if int(str(home.current.readlink())) < int(self.pointer):
             gone.append(f"readers were at version {self.pointer}")
-        gone += [f"version {name}" for name in self.versions if not (home.published / name / "marts.duckdb").exists()]
+        # Old ones may be dropped; the one that readers were on and the one below it may not.
+        kept_ones = self.versions & _newest_versions(read_lines(home.publish_log))
+        gone += [f"version {name}" for name in kept_ones if not (home.published / name / "marts.duckdb").exists()]
         return gone
 
 
@@ -63,13 +65,16 @@ def acknowledged(home: Home) -> Acknowledged:
             files += (home.quarters / event["period_code"]).iterdir()
         elif event["event"] in ("books_allocated", "books_proposed"):
             files.append(home.books / event["file"])
-    newest = lines["published/publish_log.jsonl"][-2:]
     return Acknowledged(
         {name: (len(known), _digest(known)) for name, known in lines.items()},
         {str(path.relative_to(home.root)): _state(path) for path in files},
         str(home.current.readlink()),
-        frozenset(str(json.loads(line)["version"]) for line in newest),
+        _newest_versions(lines["published/publish_log.jsonl"]),
     )
+
+
+def _newest_versions(log: list[bytes]) -> frozenset[str]:
+    return frozenset(str(json.loads(line)["version"]) for line in log[-2:])
 
 
 def names_in(folder: Path) -> list[str]:
