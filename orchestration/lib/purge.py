@@ -33,12 +33,10 @@ from orchestration.lib.manifest import Delivery, discover, parse_manifest
 
 PURGED = "purged"
 BEFORE_JOURNAL = fault.declare("purge.before_journal", "the customer is known, nothing written")
-AFTER_JOURNAL = fault.declare("purge.after_journal", "the act is in the journal, every value is still there")
+IN_LAKE = fault.declare("purge.in_lake", "before a file of the lake is replaced")
 AFTER_LAKE = fault.declare("purge.after_lake", "the lake is purged, ledger and archive are not")
-AFTER_LEDGER = fault.declare(
-    "purge.after_ledger", "the ledger knows the purged deliveries, the archive has the old ones"
-)
-BETWEEN_DELIVERIES = fault.declare("purge.between_deliveries", "before one delivery of the archive is replaced")
+BEFORE_MANIFEST = fault.declare("purge.before_manifest", "before the manifest of a delivery of the archive is replaced")
+BEFORE_FILE = fault.declare("purge.before_file", "the manifest tells of a purged file that is not there yet")
 
 
 class PurgeError(ValueError):
@@ -75,20 +73,21 @@ def purge(
         )
     fault.point(BEFORE_JOURNAL)
     journal.append({"event": "purge", "customer_id": customer_id, "by": names[0], "approved_by": names[1]})
-    fault.point(AFTER_JOURNAL)
     for path, table in lake.items():
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
+        fault.point(IN_LAKE)
         write_atomically(path, sink.getvalue().to_pybytes())
         path.chmod(0o600)
     fault.point(AFTER_LAKE)
     _tell_ledger(home, archive)
-    fault.point(AFTER_LEDGER)
+    # The manifest comes first: a purge that is run again finds the values in the files that were not replaced.
     for delivery in archive:
-        fault.point(BETWEEN_DELIVERIES)
-        for name, content in delivery.files.items():
-            write_atomically(delivery.folder / name, content)
+        fault.point(BEFORE_MANIFEST)
         write_atomically(delivery.folder / MANIFEST, delivery.manifest)
+        for name, content in delivery.files.items():
+            fault.point(BEFORE_FILE)
+            write_atomically(delivery.folder / name, content)
     return Purged(sum(len(d.files) for d in archive), len(lake))
 
 

@@ -15,14 +15,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from orchestration.lib import fault
 from orchestration.lib.delivery import MANIFEST
 from orchestration.lib.home import Home
 from orchestration.lib.journal import Journal
 from orchestration.lib.json_lines import append_lines
-
-BEFORE_ACTS = fault.declare("rebuild.before_acts", "before what people decided ahead of a build is brought in")
-AFTER_ACTS = fault.declare("rebuild.after_acts", "decisions are in the journal, the build has not begun")
 
 BUILD_EVENTS = ("begin", "published", "failed")
 Run = Callable[[Home, Path, date], str]
@@ -80,9 +76,7 @@ def rebuild(home: Home, backup: Home, archive: Path, run: Run, progress: Callabl
             shutil.copytree(source, target)
     landing = home.root / ".rebuild"
     for number, step in enumerate(found, start=1):
-        fault.point(BEFORE_ACTS)
         append_lines(home.journal, step.acts)
-        fault.point(AFTER_ACTS)
         for batch_id in step.batch_ids:
             _bring(archive, landing, batch_id)
         failure = run(home, landing, step.as_of_date)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.lib import audit, build, fault, landing, publish, warehouse
+from orchestration.lib import audit, build, fault, landing, publish, rollback, warehouse
 from orchestration.lib.appraisal.close import close_quarter, file_objections
 from orchestration.lib.appraisal.verify import unnamed_folders, verify_quarters
 from orchestration.lib.books.accept import accept, propose
@@ -85,6 +85,11 @@ def object_to(home: Home) -> None:
     file_objections(home, PERIOD, home.root / "objections.yml", *NAMES)
 
 
+def roll_back_by_one(home: Home) -> None:
+    older = publish.read_publish_log(home)[-2]["version"]
+    rollback.roll_back(home, older, "a wrong file", *NAMES)
+
+
 def propose_books(home: Home) -> None:
     with warehouse.connect(home.warehouse, read_only=True) as con:
         propose(home, con, conftest.GO_LIVE_DATE)
@@ -141,6 +146,11 @@ def closed_quarter(home: Home) -> dict[str, str]:
     assert [verified.findings for verified in verify_quarters(home)] == [()]
     assert unnamed_folders(home) == []
     return {"content": Journal(home.journal).read().closes[0]["content_hash"]}
+
+
+def rolled_back(home: Home) -> dict[str, str]:
+    shown = publish.read_publish_log(home)[-1]
+    return {**support.fact_hashes(home), "shown": f"{shown['version']} is {shown.get(publish.RESTORED)}"}
 
 
 def overrides(home: Home) -> dict[str, str]:
@@ -215,6 +225,8 @@ SCENARIOS = (
              "close.after_journal"), "close", closed_quarter),
     Scenario("close after a cut", "cut at close.after_files", close, ("close.before_clearing",), "close",
              closed_quarter),
+    Scenario("rollback", "built", roll_back_by_one, ("rollback.before_links", "rollback.after_links",
+             "rollback.after_rename", "rollback.after_log", "rollback.after_pointer"), "rollback", rolled_back),
     Scenario("proposal", "built", propose_books, ("books.before_file", "books.before_journal"), "proposal", proposal,
              uses_warehouse=True),
     Scenario("acceptance", "proposed", accept_books, ("books.before_acceptance",), "acceptance", acceptances),
@@ -341,6 +353,7 @@ class Stages:
             "retention": lambda home: apply_retention(home, self.build_id),
             "override": override,
             "objections": object_to,
+            "rollback": roll_back_by_one,
             "close": close,
             "proposal": propose_books,
             "acceptance": accept_books,
@@ -349,6 +362,7 @@ class Stages:
         done: dict[str, Callable[[Home], bool]] = {
             "override": lambda home: bool(state().overrides),
             "objections": lambda home: bool(state().objections),
+            "rollback": lambda home: publish.RESTORED in publish.read_publish_log(home)[-1],
             "close": lambda home: bool(state().closes),
             "proposal": lambda home: bool(state().proposals),
             "acceptance": lambda home: bool(state().acceptances),

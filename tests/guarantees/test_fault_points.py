@@ -49,6 +49,12 @@ OUT_OF_SIGHT = {
     "dagster_home.prepare_dagster_home": "settings of the UI, written anew when they are missing",
     "generated.column_contents": "generated files of the project, not of a deployment",
     "generated._write": "generated files of the project, not of a deployment",
+    "purge._purged_file": "Parquet in memory",
+    "purge._tell_ledger": "its caller passes a point",
+    "rebuild.rebuild": "a deployment that nobody reads yet; one that was cut off is begun anew in an empty folder",
+    "rebuild._bring": "a deployment that nobody reads yet",
+    "rollback.roll_back": "writes into the hidden folder of a version; its visible steps are tried one by one",
+    "rollback._write": "the hidden folder of a version",
     "diff.load_draft": "a temporary folder",
     "diff.write_report": "a report at the user's own path",
 }
