@@ -104,10 +104,15 @@ def test_accounts_and_money_of_the_day_are_the_same_in_every_layer(
     if money is None:
         assert legs[0] == raw.num_rows
         return
+    # A card on which nothing is owed is no leg: it adds nothing to any sum.
+    is_owing = kind == "card"
     delivered = totals(
-        (row["currency"], tuple(row[name] for name in key), Decimal(row[money].strip('"'))) for row in file
+        (row["currency"], tuple(row[name] for name in key), amount)
+        for row in file
+        if (amount := Decimal(row[money].strip('"'))) or not is_owing
     )
-    assert counted(con, stage, ids, money, of_batch) == delivered
+    owed = f" and {money} != 0" if is_owing else ""
+    assert counted(con, stage, ids, money, of_batch + owed) == delivered
     assert legs == delivered
 
 
