@@ -74,10 +74,8 @@ def purge(
     fault.point(BEFORE_JOURNAL)
     journal.append({"event": "purge", "customer_id": customer_id, "by": names[0], "approved_by": names[1]})
     for path, table in lake.items():
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
         fault.point(IN_LAKE)
-        write_atomically(path, sink.getvalue().to_pybytes())
+        write_atomically(path, _parquet(table))
         path.chmod(0o600)
     fault.point(AFTER_LAKE)
     _tell_ledger(home, archive)
@@ -178,9 +176,7 @@ def _purged_file(path: Path, content: bytes, feed: Feed, customer_id: str) -> by
         if path.name.endswith(".parquet"):
             table = pq.read_table(pa.BufferReader(content))
             purged = _purged(table, feed, customer_id)
-            sink = pa.BufferOutputStream()
-            pq.write_table(purged, sink, compression="zstd")
-            return None if purged.equals(table) else sink.getvalue().to_pybytes()
+            return None if purged.equals(table) else _parquet(purged)
         if path.name.endswith(".csv.gz"):
             plain = _purged_csv(gzip.decompress(content), feed, customer_id)
             return None if plain is None else gzip.compress(plain, compresslevel=3, mtime=0)
@@ -191,6 +187,12 @@ def _purged_file(path: Path, content: bytes, feed: Feed, customer_id: str) -> by
             f"{path}: cannot be read ({type(error).__name__}); remove it, or have it delivered again"
         ) from error
     raise PurgeError(f"{path}: expected .csv, .csv.gz or .parquet, found another kind of file; remove it")
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def _purged_csv(content: bytes, feed: Feed, customer_id: str) -> bytes | None:
