@@ -53,7 +53,6 @@ OUT_OF_SIGHT = {
     "purge._tell_ledger": "its caller passes a point",
     "rebuild.rebuild": "a deployment that nobody reads yet; one that was cut off is begun anew in an empty folder",
     "rebuild._bring": "a deployment that nobody reads yet",
-    "rollback.roll_back": "writes into the hidden folder of a version; its visible steps are tried one by one",
     "rollback._write": "the hidden folder of a version",
     "diff.load_draft": "a temporary folder",
     "diff.write_report": "a report at the user's own path",
