@@ -27,7 +27,7 @@ from tests.books.support import days_of, read_rows, write_rows
 pytestmark = pytest.mark.full
 
 PARKED = Decimal(100_000)
-DEPOSITS, OWNERS = "core_banking.deposit_accounts", "core_banking.account_owners"
+DEPOSITS, OWNERS, LEDGER = "core_banking.deposit_accounts", "core_banking.account_owners", "finance.gl_balances"
 DAY_AFTER = bank.QUARTER_END + bank.DAY
 CUTS = (50_000, 100_000, 200_000)
 
@@ -83,14 +83,17 @@ def candidates(judged: JudgedBank) -> list[tuple[str, str]]:
 
 
 def pay_in(landing: Path, day: date, customers: Collection[str], sequence_no: int) -> None:
-    """Deliver the day's accounts with the money in the first yuan account of each customer."""
+    """Deliver the day's accounts and ledger with the money in the first yuan account of each customer."""
     rows, waiting = read_rows(landing, DEPOSITS, day), set(customers)
+    ledger = {(r["branch_id"], r["product_family"], r["currency"]): r for r in read_rows(landing, LEDGER, day)}
     for row in rows:
         if row["customer_id"] in waiting and row["currency"] == "CNY":
             row["balance"] += PARKED
+            ledger[row["branch_id"], "deposit", "CNY"]["balance"] += PARKED
             waiting.remove(row["customer_id"])
     assert not waiting
     write_rows(landing, DEPOSITS, day, rows, sequence_no=sequence_no)
+    write_rows(landing, LEDGER, day, list(ledger.values()), sequence_no=sequence_no)
 
 
 @pytest.fixture(scope="module")
