@@ -64,7 +64,7 @@ dev: $(STAMP) ## Serve the Dagster UI on 127.0.0.1:3000
 	$(BIN)/tierhouse dev --home $(HOME_DIR)
 
 test: check-fast ## Run the quick checks and the tests
-	$(BIN)/pytest -m "not full" --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -m "not full" --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-full: $(STAMP) ## Run the slow tests
 	$(BIN)/pytest -m full

@@ -33,21 +33,20 @@ LAST_DELIVERED_DATE = date(2026, 5, 8)
 
 
 # Files of these folders take minutes each: they are dealt to the processes first, or the suite would wait for the last.
-# While one process makes the bank that most tests read, another makes the judged one.
 SLOW_FOLDERS = ("appraisal", "pipeline", "books", "dbt", "expectations", "berka", "maintenance", "guarantees")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process makes the judged bank while another makes the small one; who reads the judged one too comes later."""
+    judged = list(dict.fromkeys(i.path for i in items if "judged_bank" in getattr(i, "fixturenames", ())))
+
     def place(item: pytest.Item) -> int:
+        if item.path in judged:
+            return judged.index(item.path) and SLOW_FOLDERS.index("dbt")
         folder = item.path.parent.name
         return SLOW_FOLDERS.index(folder) if folder in SLOW_FOLDERS else len(SLOW_FOLDERS)
 
     items.sort(key=place)
-    # A file's tests share what the file builds, the judged bank is shared by files: one process builds each.
-    judged = {item.path for item in items if "judged_bank" in getattr(item, "fixturenames", ())}
-    for item in items:
-        group = "judged_bank" if item.path in judged else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 # Name of a folder and how to fill it -> the folder.
@@ -106,14 +105,17 @@ def small_bank(made_once: MadeOnce) -> Path:
 
 
 @pytest.fixture(scope="session")
-def built_home(small_bank: Path, made_once: MadeOnce) -> BuiltHome:
+def built_home(small_bank: Path, made_once: MadeOnce, tmp_path_factory: pytest.TempPathFactory) -> BuiltHome:
+    """The small bank, published twice. Each process has its own copy: one that writes to a warehouse locks it."""
+
     def make(folder: Path) -> None:
         home = Home(folder / "home")
         for through in (FIRST_AS_OF_DATE, AS_OF_DATE):
             outcome = support.published(support.advance(home, small_bank, through))
         (folder / "verdict").write_bytes(pickle.dumps(outcome.verdict))
 
-    folder = made_once("built", make)
+    folder = tmp_path_factory.mktemp("built") / "of_this_process"
+    shutil.copytree(made_once("built", make), folder, symlinks=True)
     home, verdict = Home(folder / "home"), pickle.loads((folder / "verdict").read_bytes())
     return BuiltHome(
         home=home,

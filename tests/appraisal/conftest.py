@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from orchestration.lib.home import Home
 from orchestration.lib.policies.load import POLICIES_VARIABLE
 from tests import support
 from tests.appraisal import bank
+from tests.conftest import MadeOnce
 
 
 @dataclass(frozen=True)
@@ -37,16 +39,20 @@ class JudgedBank:
 
 
 @pytest.fixture(scope="session")
-def judged_bank(tmp_path_factory: pytest.TempPathFactory) -> JudgedBank:
-    folder = tmp_path_factory.mktemp("judged")
-    policies = bank.write_policies(folder)
-    story = bank.write_bank(folder)
-    home = Home(folder / "home")
-    with environment({POLICIES_VARIABLE: str(policies)}):
-        support.published(support.advance(home, story.landing, bank.QUARTER_END))
-        at_quarter_end = support.copy_home(home, folder / "at_quarter_end")
-        bank.deliver_correction(story.landing)
-        support.published(support.advance(home, story.landing, bank.JUDGED_ON))
-        when_judged = support.copy_home(home, folder / "when_judged")
-        support.published(support.advance(home, story.landing, bank.LAST_DATE))
-    return JudgedBank(home, story, policies, at_quarter_end, when_judged)
+def judged_bank(made_once: MadeOnce) -> JudgedBank:
+    def make(folder: Path) -> None:
+        policies = bank.write_policies(folder)
+        story = bank.write_bank(folder)
+        home = Home(folder / "home")
+        with environment({POLICIES_VARIABLE: str(policies)}):
+            support.published(support.advance(home, story.landing, bank.QUARTER_END))
+            at_quarter_end = support.copy_home(home, folder / "at_quarter_end")
+            bank.deliver_correction(story.landing)
+            support.published(support.advance(home, story.landing, bank.JUDGED_ON))
+            when_judged = support.copy_home(home, folder / "when_judged")
+            support.published(support.advance(home, story.landing, bank.LAST_DATE))
+        made = JudgedBank(home, story, policies, at_quarter_end, when_judged)
+        (folder / "judged.pickle").write_bytes(pickle.dumps(made))
+
+    made: JudgedBank = pickle.loads((made_once("judged", make) / "judged.pickle").read_bytes())
+    return made

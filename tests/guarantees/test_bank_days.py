@@ -111,6 +111,7 @@ def test_bank_days_with_faults_end_as_days_without(
     assert bank.frozen
 
 
+@pytest.mark.full
 def test_a_few_bank_days_with_faults_keep_every_promise(
     built_home: conftest.BuiltHome,
     small_bank: Path,
