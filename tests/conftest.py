@@ -6,6 +6,7 @@ import fcntl
 import os
 import pickle
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -36,6 +37,8 @@ LAST_DELIVERED_DATE = date(2026, 5, 8)
 SLOW_FOLDERS = ("appraisal", "pipeline", "books", "dbt", "expectations", "berka", "maintenance", "guarantees")
 
 
+# Last: what is not asked for has been left out then.
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One process makes the judged bank while another makes the small one; who reads the judged one too comes later."""
     judged = list(dict.fromkeys(i.path for i in items if "judged_bank" in getattr(i, "fixturenames", ())))
@@ -115,7 +118,8 @@ def built_home(small_bank: Path, made_once: MadeOnce, tmp_path_factory: pytest.T
         (folder / "verdict").write_bytes(pickle.dumps(outcome.verdict))
 
     folder = tmp_path_factory.mktemp("built") / "of_this_process"
-    shutil.copytree(made_once("built", make), folder, symlinks=True)
+    # Not shutil: files that versions share stay one file.
+    subprocess.run(["cp", "-a", made_once("built", make), folder], check=True)
     home, verdict = Home(folder / "home"), pickle.loads((folder / "verdict").read_bytes())
     return BuiltHome(
         home=home,
