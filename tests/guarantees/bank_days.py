@@ -45,9 +45,17 @@ from tests.policies.support import PRIMARY, edit
 DAY = timedelta(days=1)
 COMPULSORY = ("core_banking.customers", "core_banking.deposit_accounts")
 LEDGER = "finance.gl_balances"
+INSTRUMENT_PRICES = "market.instrument_prices"
 # What the general ledger is compared with: while one of these is late or wrong, the books may disagree.
-MONEY = ("core_banking.deposit_accounts", "loan.loans", "card.card_accounts", "wealth.wealth_holdings", LEDGER)
-PRICES = {"market.fx_rates": ("rate_cny", "0.01000000"), "market.instrument_prices": ("price", "0.01000000")}
+MONEY = (
+    "core_banking.deposit_accounts",
+    "loan.loans",
+    "card.card_accounts",
+    "wealth.wealth_holdings",
+    INSTRUMENT_PRICES,
+    LEDGER,
+)
+PRICES = {"market.fx_rates": ("rate_cny", "0.01000000"), INSTRUMENT_PRICES: ("price", "0.01000000")}
 # A late delivery of these changes past facts, or is read into a log; the facts end as if it had come in time.
 MAY_BE_LATE = (
     *COMPULSORY,
@@ -59,7 +67,7 @@ MAY_BE_LATE = (
     "finance.revenue",
     "loan.loans",
     "market.fx_rates",
-    "market.instrument_prices",
+    INSTRUMENT_PRICES,
     "wealth.wealth_holdings",
 )
 # Without these a day is built on what was last known, or on nothing, and the books still agree.
@@ -247,6 +255,8 @@ class BankDays:
         self._say("corrected", f"{feed_id} of {day} is wrong, the correction comes on {arrives}")
         self._write_wrong(feed_id, day)
         self.arrived.add((feed_id, day))
+        if feed_id == INSTRUMENT_PRICES:  # the ledger has the right ones
+            self.unsettled.add((feed_id, day))
         feeds = (feed_id, LEDGER) if feed_id == "core_banking.deposit_accounts" else (feed_id,)
         self.touched.update((each, day) for each in feeds)
 
@@ -395,7 +405,7 @@ class BankDays:
     # --- a run, and what is judged after it ------------------------------------------------------------
 
     def _run(self, day: date) -> None:
-        where = f"seed {self.seed}, run on {day}"
+        where = "\n".join([f"seed {self.seed}, run on {day}, after", *self.told])
         before = str(self.home.current.readlink())
         if self.rng.random() < self.crash_rate:
             self._crash(day)

@@ -17,6 +17,7 @@ from orchestration.lib.home import Home
 from orchestration.lib.json_lines import read_lines
 from orchestration.lib.ledger import Ledger
 from orchestration.lib.marts import MARTS, hash_rows
+from orchestration.lib.publish import RESTORED
 
 # --- what may not be lost ------------------------------------------------------------------------------------
 
@@ -139,7 +140,8 @@ def problems_of_version(home: Home) -> tuple[int, list[str]]:
         problems += [f"{name} is not as described" for name in sorted(changed)]
         if ("quality.publish_log", "quality") in tables:
             last = con.execute("select max(version) from quality.publish_log").fetchall()
-            if last != [(manifest["version"],)]:
+            # A version that is shown again is the older one to the byte: its log ends where it ended then.
+            if last != [(manifest.get(RESTORED, manifest["version"]),)]:
                 problems.append(f"quality.publish_log ends with {last}")
     return int(manifest["version"]), problems
 
