@@ -23,7 +23,7 @@ from orchestration.lib.policies.load import POLICIES_VARIABLE
 from orchestration.lib.publish import read_publish_log
 from tests import conftest, support
 from tests.appraisal import small_quarter
-from tests.books.support import read_rows
+from tests.books.support import days_of, read_rows
 
 PAGE = PROJECT_ROOT / "docs" / "runbooks.md"
 DEPOSITS, RATES = "core_banking.deposit_accounts", "market.fx_rates"
@@ -93,7 +93,7 @@ def a_file_is_wrong(desk: Desk) -> Iterator[int]:
     yield 1
     file.write_bytes(whole)
     yield 0
-    assert desk.as_of() == NEXT_DATE
+    assert desk.as_of() == conftest.LAST_DELIVERED_DATE
 
 
 def a_correction_after_publish(desk: Desk) -> Iterator[int]:
@@ -146,12 +146,17 @@ def a_version_must_be_taken_back(desk: Desk) -> Iterator[int]:
 
 
 def a_customer_must_be_forgotten(desk: Desk) -> Iterator[int]:
-    rows = read_rows(desk.landing, "core_banking.customers", NEXT_DATE)
-    customer = next(row for row in rows if row["mobile"])
-    desk.variables["CUSTOMER"] = customer["customer_id"]
+    feed_id = "core_banking.customers"
+    day, customer_id = next(
+        (day, row["customer_id"])
+        for day in days_of(desk.landing, feed_id)
+        for row in read_rows(desk.landing, feed_id, day)
+        if row["mobile"]
+    )
+    desk.variables["CUSTOMER"] = customer_id
     yield 0
-    told = {row["customer_id"]: row for row in read_rows(desk.landing, "core_banking.customers", NEXT_DATE)}
-    assert told[customer["customer_id"]]["mobile"] == "purged"
+    told = {row["customer_id"]: row["mobile"] for row in read_rows(desk.landing, feed_id, day)}
+    assert told[customer_id] == "purged"
 
 
 def the_disk_is_full(desk: Desk) -> Iterator[int]:
