@@ -93,13 +93,13 @@ def test_kept_lost_and_excluded_customers_are_the_opening_ones_and_their_days_ar
 # --- a larger bank over four quarters ------------------------------------------------------------------
 
 MANY_CUSTOMERS = 3_000
-FIRST_DATE, GO_LIVE, LAST_DATE = date(2025, 7, 1), date(2025, 10, 1), date(2026, 8, 1)
+FIRST_DATE, GO_LIVE, LAST_DATE = date(2025, 12, 1), date(2026, 1, 1), date(2026, 11, 1)
 # Quarter -> the month end on which it is judged: three are final, the last one runs.
 JUDGED_ON = {
-    "2025Q4": date(2026, 1, 31),
     "2026Q1": date(2026, 4, 30),
     "2026Q2": date(2026, 7, 31),
-    "2026Q3": date(2026, 7, 31),
+    "2026Q3": date(2026, 10, 31),
+    "2026Q4": date(2026, 10, 31),
 }
 
 
