@@ -151,7 +151,10 @@ def test_the_ui_and_all_that_it_starts_listen_on_the_loopback_address_alone(tmp_
             if "Serving dagster-webserver" in line:
                 break
         assert "Serving dagster-webserver" in lines[-1], "".join(lines)
-        assert listening(session_of(served.pid)) == {"0100007F"}
+        addresses: set[str] = set()  # it says so shortly before it listens
+        while served.poll() is None and not addresses:
+            addresses = listening(session_of(served.pid))
+        assert addresses == {"0100007F"}
     finally:
         for pid in sorted(session_of(served.pid), reverse=True):
             subprocess.run(["kill", "-INT", str(pid)], check=False)
