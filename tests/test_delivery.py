@@ -137,6 +137,16 @@ def test_the_key_hash_is_the_contract_s_formula_for_feeds_of_any_size(rows: int)
     assert table_key_hash(table, ("a", "b")) == key_hash(keys)
 
 
+def test_a_file_has_nothing_but_its_rows_where_the_first_of_several_parts_has_none(tmp_path: Path) -> None:
+    whole = gl_table()
+    parts = pa.concat_tables([whole.slice(0, 0), whole.slice(0, 1), whole.slice(1)])
+    (found, expected) = (
+        next(write_delivery(tmp_path / name, GENERAL_LEDGER, DAY, table).glob("*.csv")).read_bytes()
+        for name, table in (("parts", parts), ("whole", whole))
+    )
+    assert found == expected
+
+
 def test_a_feed_without_rows_says_so(tmp_path: Path) -> None:
     folder = write_delivery(tmp_path, GENERAL_LEDGER, DAY, gl_table().slice(0, 0))
     manifest = manifest_of(folder)

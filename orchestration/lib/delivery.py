@@ -264,6 +264,8 @@ def _write_csv(sink: io.BufferedIOBase, feed: Feed, table: pa.Table) -> None:
             table = table.set_column(position, column.name, _as_text(table.column(position)))
     if dialect.header:
         sink.write((dialect.delimiter.join(table.column_names) + "\n").encode("utf-8"))
+    # Arrow writes 16 KiB of memory that nobody has filled where the first chunk is empty and no header is asked for.
+    table = pa.Table.from_batches([batch for batch in table.to_batches() if batch.num_rows], table.schema)
     buffer = pa.BufferOutputStream()
     options = {"include_header": False, "delimiter": dialect.delimiter}
     try:
