@@ -12,6 +12,8 @@ DEMO_CUSTOMERS ?= 20000
 DEMO_FROM ?= 2026-04-01
 DEMO_THROUGH ?= 2026-10-31
 DEMO_SEED ?= 1
+# The slow tests take hours: parts of under an hour each, by the times that tests/full_durations.json tells.
+SHARDS := 8
 
 # The first Python that is new enough and can make virtual environments.
 PYTHON ?= $(shell for python in python3.12 python3.11 python3; do \
@@ -66,8 +68,8 @@ dev: $(STAMP) ## Serve the Dagster UI on 127.0.0.1:3000
 test: check-fast ## Run the quick checks and the tests
 	$(BIN)/pytest -m "not full" --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test-full: $(STAMP) ## Run the slow tests
-	$(BIN)/pytest -m full
+test-full: $(STAMP) ## Run the slow tests, or one of $(SHARDS) parts of them: SHARD=1
+	$(BIN)/pytest -m full --durations-path tests/full_durations.json $(if $(SHARD),--splits $(SHARDS) --group $(SHARD))
 
 check-fast: $(STAMP)
 	$(BIN)/ruff check .
