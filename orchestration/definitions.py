@@ -16,14 +16,13 @@ from orchestration.defs.publish import version
 from orchestration.defs.session import BuildSession
 from orchestration.defs.warehouse import build_warehouse, plan_next_build
 from orchestration.progress import progress_logger
-from orchestration.project import offline_dbt
 
 defs = dg.Definitions(
     assets=[land_deliveries, plan_next_build, build_warehouse, verdict, version],
     jobs=[daily_build],
     schedules=[daily_at_six],
     sensors=[compulsory_feeds_arrived, alert_on_failure],
-    resources={"session": BuildSession(), "dbt": offline_dbt()},
+    resources={"session": BuildSession()},
     loggers={"console": dg.colored_console_logger, "progress": progress_logger},
     # One process: the warehouse has one writer, and each further process would import everything again.
     executor=dg.in_process_executor,

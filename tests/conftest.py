@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from orchestration.lib.audit import Verdict
-from orchestration.lib.build import environment
 from orchestration.lib.build_record import BuildRecord
+from orchestration.lib.dbt_manifest import environment
 from orchestration.lib.demo_bank import generate
 from orchestration.lib.home import Home
 from orchestration.lib.policies.load import POLICIES_VARIABLE

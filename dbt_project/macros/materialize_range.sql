@@ -18,33 +18,35 @@
         {%- set replaced = replaced ~ ' or ' ~ is_late(config.get('late_feed'), partition_column) -%}
     {%- endif -%}
 
-    {{ run_hooks(pre_hooks, inside_transaction=False) }}
-    {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {% do run_query("set force_compression = 'auto'") %}
+    {{ run_hooks(pre_hooks) }}
+    {{ get_assert_columns_equivalent(sql) }}
 
     {% if existing is none %}
-        {% call statement('main') -%}
-            {{ create_table_as(False, target_relation, sql) }}
-        {%- endcall %}
+        {%- set columns = model.columns.values() | map(attribute='name') | join(', ') -%}
+        {%- set emptied -%}
+            create table {{ target_relation }} {{ get_table_columns_and_constraints() }}
+        {%- endset -%}
     {% elif should_full_refresh() %}
         {{ exceptions.raise_compiler_error(
             this ~ " holds state and refuses --full-refresh. Rebuild the deployment from its landing archive instead."
         ) }}
     {% else %}
-        {{ get_assert_columns_equivalent(sql) if config.get('contract').enforced }}
-        {% set columns = adapter.get_columns_in_relation(existing) | map(attribute='name') | join(', ') %}
-        {% call statement('delete_range') -%}
-            delete from {{ target_relation }} where {{ replaced }}
-        {%- endcall %}
-        {% call statement('main') -%}
-            insert into {{ target_relation }} ({{ columns }})
-            select {{ columns }} from ({{ sql }}) as new_partitions
-        {%- endcall %}
+        {#- The table's columns, not the contract's: a column that the model lost must fail, not fill with NULL. -#}
+        {%- set kept = adapter.get_column_schema_from_query('from ' ~ existing) -%}
+        {%- set columns = kept | map(attribute='name') | join(', ') -%}
+        {%- set emptied = 'delete from ' ~ target_relation ~ ' where ' ~ replaced -%}
     {% endif %}
+    {% call statement('main') -%}
+        set force_compression = 'auto';
+        {{ emptied }};
+        insert into {{ target_relation }} ({{ columns }})
+        select {{ columns }} from (
+            {{ sql }}
+        ) as new_partitions
+    {%- endcall %}
 
-    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ run_hooks(post_hooks) }}
     {{ adapter.commit() }}
-    {% do run_query("set force_compression = 'uncompressed'") %}
-    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {% call statement(auto_begin=False) %}set force_compression = 'uncompressed'{% endcall %}
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}

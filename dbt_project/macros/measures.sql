@@ -245,3 +245,13 @@
 {% macro is_merging() -%}
     {%- do return(plan().get('is_merging', true)) -%}
 {%- endmacro %}
+
+{#- An amount of each date, summed up to it. Where a build adds one date it is that itself: windows took half of the
+    time of a day. -#}
+{% macro summed_to_date(amount, customer_id, date) -%}
+    {%- if plan_dates('customer_dates') | length == 1 -%}
+        {{ amount }}
+    {%- else -%}
+        sum({{ amount }}) over (partition by {{ customer_id }} order by {{ date }})
+    {%- endif -%}
+{%- endmacro %}

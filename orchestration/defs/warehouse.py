@@ -1,13 +1,18 @@
 """The plan of a build and the one dbt build that carries it out."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, dbt_assets
+from dagster_dbt.asset_utils import get_manifest_and_translator_from_dbt_assets, get_subset_selection_for_context
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from orchestration.defs.landing import raw_key
 from orchestration.defs.partitions import BUSINESS_DATES, ONE_RUN, STRICT_TAG, WRITER_POOL
@@ -16,9 +21,7 @@ from orchestration.lib import fault
 from orchestration.lib.audit import audit
 from orchestration.lib.build import (
     AFTER_MODELS,
-    dbt_environment,
-    environment,
-    forget_results,
+    DbtFailed,
     has_results,
     prepare_chunk,
     run_dbt,
@@ -39,8 +42,8 @@ POLICY_CHECK = dg.AssetCheckSpec(
     blocking=True,
     description="What `tierhouse policy check` finds. With a finding nothing is built; the published version stays.",
 )
-# Everything of a build runs in one dbt call, so that a failing test stops all that comes after it.
-_EXCLUDED = ["--exclude-resource-type", "unit_test"]
+# Of dbt's log: a model was built, a test was run.
+_RESULT_EVENTS = ("LogModelResult", "LogTestResult")
 
 
 def _plan_specs() -> list[dg.AssetSpec]:
@@ -157,7 +160,7 @@ class Translator(DagsterDbtTranslator):
     pool=WRITER_POOL,
     dagster_dbt_translator=Translator(),
 )
-def build_warehouse(context: dg.AssetExecutionContext, session: BuildSession, dbt: DbtCliResource) -> Iterator[Any]:
+def build_warehouse(context: dg.AssetExecutionContext, session: BuildSession) -> Iterator[Any]:
     """Advance the state and build the marts: one dbt call per advance, the last with every test."""
     plan = session.plan
     if plan is None:
@@ -170,20 +173,65 @@ def build_warehouse(context: dg.AssetExecutionContext, session: BuildSession, db
         )
         prepare_chunk(home, plan, chunk, contracts, policies)
         if number < len(plan.chunks):
-            # In this process: a history has an advance per month, and starting dbt for each takes four seconds.
             run_dbt(home, plan, chunk, ["run"])
             continue
-        with environment(dbt_environment(home, plan, chunk)):
-            forget_results(target)
-            # These take seven seconds to import: they load while dbt, a process of its own, starts on one core.
-            threading.Thread(target=_preload, daemon=True).start()
-            invocation = dbt.cli(["build", *_EXCLUDED], context=context, target_path=target, raise_on_error=False)
-            yield from invocation.stream()
+        # These take seven seconds to import: they load while DuckDB works.
+        threading.Thread(target=_preload, daemon=True).start()
+        error = yield from _streamed(context, partial(run_dbt, home, plan, chunk, _build_arguments(context)))
     fault.point(AFTER_MODELS)
-    error = invocation.get_error()
     if error is not None:
         # A failing test stops all that comes after it, so the verdict that names it is written here.
         if not has_results(target):
             raise error
         verdict = audit(home, plan.build_id, contracts, target)
         raise dg.Failure(verdict.reasons(), allow_retries=False)
+
+
+def _build_arguments(context: dg.AssetExecutionContext) -> list[str]:
+    """Everything that the run selects, in one dbt call, so that a failing test stops all that comes after it."""
+    manifest, translator, _ = get_manifest_and_translator_from_dbt_assets([context.assets_def])
+    chosen, indirect = get_subset_selection_for_context(
+        context=context,
+        manifest=manifest,
+        select=None,
+        exclude=None,
+        selector=None,
+        dagster_dbt_translator=translator,
+        current_dbt_indirect_selection_env=None,
+    )
+    arguments = ["build", "--exclude-resource-type", "unit_test", *chosen]
+    return [*arguments, "--indirect-selection", indirect] if indirect else arguments
+
+
+def _streamed(context: dg.AssetExecutionContext, run: Callable[..., object]) -> Generator[Any, None, DbtFailed | None]:
+    """Dagster's events of a dbt call as its nodes finish; returns why it failed. dbt has a thread of this process.
+
+    A process of its own would import dbt again, parse, and write every event of its log as JSON for this one to read.
+    """
+    from dbt_common.events.functions import msg_to_dict
+
+    manifest, translator, _ = get_manifest_and_translator_from_dbt_assets([context.assets_def])
+    results: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+    is_stopped = threading.Event()
+
+    def listen(event: Any) -> None:
+        if event.info.name in _RESULT_EVENTS:
+            results.put(msg_to_dict(event))
+        elif event.info.name == "NodeCompiling" and is_stopped.is_set():
+            raise DbtFailed("the run was stopped")
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run, listener=listen)
+        running.add_done_callback(lambda _: results.put(None))
+        try:
+            while (event := results.get()) is not None:
+                yield from DbtCoreCliEventMessage(event, event_history_metadata={}).to_default_asset_events(
+                    manifest, translator, context, project=dbt_project
+                )
+        except BaseException:
+            is_stopped.set()  # by hand: what is at work is finished, no other node begins
+            raise
+    error = running.exception()
+    if error is None or isinstance(error, DbtFailed):
+        return error
+    raise error

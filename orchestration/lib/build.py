@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from orchestration.lib import fault, warehouse
 from orchestration.lib.books.results import ensure_results
 from orchestration.lib.build_record import BuildRecord
 from orchestration.lib.contracts import Feed
+from orchestration.lib.dbt_manifest import environment, read_manifest
 from orchestration.lib.home import DBT_PROJECT_DIR, Home
 from orchestration.lib.journal import Journal
 from orchestration.lib.ledger import Ledger
@@ -141,21 +142,6 @@ def dbt_environment(home: Home, plan: BuildPlan, chunk: Chunk) -> dict[str, str]
     }
 
 
-@contextmanager
-def environment(variables: dict[str, str]) -> Iterator[None]:
-    """Set environment variables for a while: dbt reads its plan from there, in this process or a child."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
 def forget_results(target: Path) -> None:
     """Remove the results of the last dbt call: the audit must not take them for those of the next."""
     fault.point(BEFORE_DBT)
@@ -173,26 +159,35 @@ def _before_model(event: Any) -> None:
         fault.point(BEFORE_MODEL)
 
 
-def run_dbt(home: Home, plan: BuildPlan, chunk: Chunk, arguments: list[str]) -> Path:
+def run_dbt(
+    home: Home, plan: BuildPlan, chunk: Chunk, arguments: list[str], *, listener: Callable[[Any], None] | None = None
+) -> Path:
     """Run dbt in this process (no CLI start-up); returns the folder of its run_results.json.
 
-    Raises DbtFailed with the names of the nodes that failed.
+    ``listener`` is given every event of dbt's log, in whatever thread it happens. Raises DbtFailed with the names of
+    the nodes that failed.
     """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
     target = home.root / "dbt_target"
+    callbacks = [_before_model, *([listener] if listener else [])]
     forget_results(target)
     with environment(dbt_environment(home, plan, chunk)):
         try:
-            result = dbtRunner(callbacks=[_before_model]).invoke(
+            result = dbtRunner(read_manifest(), callbacks=callbacks).invoke(
                 [
                     *arguments,
                     "--project-dir",
                     str(DBT_PROJECT_DIR),
                     "--target-path",
                     str(target),
-                    "--quiet",
+                    # dbt writes each event's line before it asks whether anyone wants it. What failed is in the
+                    # results, and the SQL as it ran lies in the target folder.
+                    "--log-level",
+                    "none",
+                    "--log-level-file",
+                    "none",
                 ]
             )
         finally:

@@ -8,6 +8,10 @@ from orchestration.lib.home import Home
 _DAGSTER_YAML = """\
 telemetry: {enabled: false}
 nux: {enabled: false}
+event_log_storage:
+  module: orchestration.event_log
+  class: HeldOpenEventLog
+  config: {base_dir: {env: DAGSTER_HOME}}
 concurrency:
   pools: {default_limit: 1, granularity: op}
   runs: {max_concurrent_runs: 1}

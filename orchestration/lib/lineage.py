@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlglot import exp, parse_one
@@ -13,6 +15,8 @@ from sqlglot.schema import MappingSchema
 
 # Relation (<schema>.<name>) and column.
 Column = tuple[str, str]
+
+_DATE_LITERAL = re.compile(r"'\d{4}-\d\d-\d\d'")
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,22 @@ def made_of(model: Model, columns: Mapping[str, Iterable[str]]) -> dict[str, fro
     Conditions inside of the expression count. What chooses and orders rows does not: joins, filters, the partitions
     and order of windows. A column that cannot be placed is taken to come from every relation of its query.
     """
-    tree = parse_one(model.sql, dialect="duckdb")
+    # A literal is made of no column: from day to day, and from build to build of a process, queries differ by dates.
+    sql = _DATE_LITERAL.sub("'2000-01-01'", model.sql)
+    return dict(_followed(model.name, sql, tuple((relation, tuple(names)) for relation, names in columns.items())))
+
+
+@lru_cache(maxsize=1024)
+def _followed(
+    model_name: str, sql: str, columns: tuple[tuple[str, tuple[str, ...]], ...]
+) -> dict[str, frozenset[Column]]:
+    tree = parse_one(sql, dialect="duckdb")
+    known = dict(columns)
     schema: dict[str, Any] = {}
     for table in tree.find_all(exp.Table):
         table.set("catalog", None)
         # Only what the model reads: a schema of all relations takes longer to prepare than the query to follow.
-        if names := columns.get(f"{table.db}.{table.name}"):
+        if names := known.get(f"{table.db}.{table.name}"):
             schema.setdefault(table.db, {})[table.name] = dict.fromkeys(names, "text")
     qualified = qualify(
         tree,
@@ -84,7 +98,7 @@ def made_of(model: Model, columns: Mapping[str, Iterable[str]]) -> dict[str, fro
         validate_qualify_columns=False,
     )
     scope = build_scope(qualified)
-    assert scope is not None, f"{model.name}: not a query"
+    assert scope is not None, f"{model_name}: not a query"
     return {name: frozenset(found) for name, found in _outputs(scope, {}).items()}
 
 

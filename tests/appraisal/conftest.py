@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.lib.build import environment
+from orchestration.lib.dbt_manifest import environment
 from orchestration.lib.home import Home
 from orchestration.lib.policies.load import POLICIES_VARIABLE
 from tests import support

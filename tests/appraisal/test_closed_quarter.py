@@ -17,7 +17,7 @@ import pytest
 from orchestration.lib.appraisal.close import close_quarter, file_objections
 from orchestration.lib.appraisal.tables import FROZEN_MARTS
 from orchestration.lib.appraisal.verify import verify_quarters
-from orchestration.lib.build import environment
+from orchestration.lib.dbt_manifest import environment
 from orchestration.lib.files import file_sha256
 from orchestration.lib.home import Home
 from orchestration.lib.journal import Journal

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.lib.build import environment
+from orchestration.lib.dbt_manifest import environment
 from orchestration.lib.demo_bank import generate
 from orchestration.lib.home import Home
 from orchestration.lib.policies.load import POLICIES_VARIABLE
@@ -93,7 +93,7 @@ def test_kept_lost_and_excluded_customers_are_the_opening_ones_and_their_days_ar
 # --- a larger bank over four quarters ------------------------------------------------------------------
 
 MANY_CUSTOMERS = 3_000
-FIRST_DATE, GO_LIVE, LAST_DATE = date(2025, 12, 1), date(2026, 1, 1), date(2026, 11, 1)
+FIRST_DATE, GO_LIVE, LAST_DATE = date(2025, 10, 1), date(2026, 1, 1), date(2026, 11, 1)
 # Quarter -> the month end on which it is judged: three are final, the last one runs.
 JUDGED_ON = {
     "2026Q1": date(2026, 4, 30),

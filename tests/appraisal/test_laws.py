@@ -14,8 +14,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from orchestration.lib.build import environment
 from orchestration.lib.content_hash import content_hash
+from orchestration.lib.dbt_manifest import environment
 from orchestration.lib.home import Home
 from orchestration.lib.marts import MARTS
 from orchestration.lib.policies.load import POLICIES_VARIABLE

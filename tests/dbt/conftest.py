@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from orchestration.lib.build import environment
+from orchestration.lib.dbt_manifest import environment
 from orchestration.lib.home import DBT_PROJECT_DIR
 from orchestration.lib.planning import advance_json, plan_chunk
 from orchestration.lib.policies import load_policies

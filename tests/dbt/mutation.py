@@ -20,7 +20,7 @@ from typing import Any
 import duckdb
 from sqlglot import exp
 
-from orchestration.lib.build import environment
+from orchestration.lib.dbt_manifest import environment
 from orchestration.lib.home import DBT_PROJECT_DIR
 from tests.dbt.sql_mutants import TESTED, Mutant, mutants_of, mutated, parse
 from tests.dbt.stages import STAGE

@@ -213,7 +213,7 @@ def test_no_securities_or_products_move_on_weekends_and_holidays(bank: Delivered
     ("start", "through", "message"),
     [
         (date(2026, 4, 2), date(2026, 4, 1), "--through 2026-04-01 found"),
-        (date(2025, 11, 30), date(2025, 12, 2), "first day 2025-11-30 found, expected 2025-12-01"),
+        (date(2025, 9, 30), date(2025, 10, 2), "first day 2025-09-30 found, expected 2025-10-01"),
     ],
 )
 def test_impossible_periods_are_refused(tmp_path: Path, start: date, through: date, message: str) -> None:

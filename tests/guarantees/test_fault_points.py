@@ -54,6 +54,7 @@ OUT_OF_SIGHT = {
     "rebuild.rebuild": "a deployment that nobody reads yet; one that was cut off is begun anew in an empty folder",
     "rebuild._bring": "a deployment that nobody reads yet",
     "rollback._write": "the hidden folder of a version",
+    "dbt_manifest.ensure_manifest": "the parsed project, beside the sources; no home has it",
     "diff.load_draft": "a temporary folder",
     "diff.write_report": "a report at the user's own path",
 }

@@ -19,8 +19,8 @@ import pytest
 import yaml
 
 from orchestration.lib import build
-from orchestration.lib.build import environment
 from orchestration.lib.content_hash import content_hash
+from orchestration.lib.dbt_manifest import environment
 from orchestration.lib.home import DBT_PROJECT_DIR, Home
 from orchestration.lib.policies.load import POLICIES_VARIABLE
 from tests import conftest, support

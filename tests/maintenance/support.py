@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from orchestration.lib.bank_calendar import occasion_rows, period_rows
-from orchestration.lib.build import environment
+from orchestration.lib.dbt_manifest import environment
 from orchestration.lib.home import DBT_PROJECT_DIR
 from orchestration.lib.planning import advance_json, plan_chunk
 from orchestration.lib.policies import load_policies

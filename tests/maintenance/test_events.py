@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from orchestration.lib.build import environment
+from orchestration.lib.dbt_manifest import environment
 from orchestration.lib.delivery import ARROW_TYPES, write_delivery
 from orchestration.lib.home import Home
 from orchestration.lib.policies import load_policies

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.lib import build, landing, warehouse
-from orchestration.lib.build import environment
 from orchestration.lib.contracts import load_contracts
+from orchestration.lib.dbt_manifest import environment
 from orchestration.lib.home import Home
 from orchestration.lib.policies import load_policies
 from orchestration.lib.policies.load import POLICIES_VARIABLE

@@ -11,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 
 from orchestration.lib import build
+from orchestration.lib.dbt_manifest import environment
 from orchestration.lib.delivery import MANIFEST
 from orchestration.lib.home import PROJECT_ROOT, Home
 from orchestration.lib.journal import Journal
@@ -62,7 +63,7 @@ def test_a_rejected_delivery_changes_nothing_and_the_right_one_heals_it(home: Ho
     assert healed.returncode == 0, healed.stderr
     assert f"as of {NEXT_DATE}" in healed.stdout
     assert support.query(home, "select distinct as_of_date from assets.customer_assets") == [(NEXT_DATE,)]
-    with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+    with environment({"DAGSTER_HOME": str(home.dagster)}), dg.DagsterInstance.get() as instance:
         runs = sorted(instance.get_runs(), key=lambda r: r.run_id != instance.get_runs()[0].run_id)
         assert [r.status for r in runs] == [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
         event = instance.get_latest_materialization_event(dg.AssetKey(["published", "version"]))

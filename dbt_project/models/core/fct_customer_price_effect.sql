@@ -1,8 +1,5 @@
 {{ config(materialized='range', partition_column='as_of_date') }}
 
-{#- Without dates to run over, windows are left out: they took half of a day's time. -#}
-{%- set is_one_date = plan_dates('customer_dates') | length == 1 %}
-
 with legs as (
     select
         business_date,
@@ -181,13 +178,11 @@ levels as (
         customers.price_effect_days_cny as base_effect_days_cny,
         coalesce(segments.effect_cny, 0) as effect_cny,
         coalesce(segments.effect_days_cny, 0) as effect_days_cny,
-        {%- if is_one_date %}
-        customers.price_effect_cny + coalesce(segments.effect_cny, 0) as price_effect_cny
-        {%- else %}
-        customers.price_effect_cny + sum(coalesce(segments.effect_cny, 0)) over (
-            partition by customers.customer_id order by emitted_dates.as_of_date
-        ) as price_effect_cny
-        {%- endif %}
+        customers.price_effect_cny
+        + {{ summed_to_date(
+            'coalesce(segments.effect_cny, 0)', 'customers.customer_id', 'emitted_dates.as_of_date'
+        ) }}
+            as price_effect_cny
     from customers
     inner join emitted_dates on customers.first_date <= emitted_dates.as_of_date
     left join segment_effects as segments
@@ -204,13 +199,9 @@ final as (
         cast(price_effect_cny as decimal(18, 2)) as price_effect_cny,
         cast(
             base_effect_days_cny
-            {%- if is_one_date %}
-            + (price_effect_cny - effect_cny) * day_count + effect_days_cny
-            {%- else %}
-            + sum((price_effect_cny - effect_cny) * day_count + effect_days_cny) over (
-                partition by customer_id order by as_of_date
-            )
-            {%- endif %}
+            + {{ summed_to_date(
+                '(price_effect_cny - effect_cny) * day_count + effect_days_cny', 'customer_id', 'as_of_date'
+            ) }}
             as decimal(28, 2)
         ) as price_effect_days_cny
     from levels

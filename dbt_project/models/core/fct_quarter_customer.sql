@@ -94,7 +94,7 @@ active_families as (
     inner join periods on todays.as_of_date = periods.through_date
     left join balances as eves
         on
-            eves.as_of_date = periods.eve_date
+            periods.eve_date = eves.as_of_date
             and todays.holder_id = eves.holder_id
             and todays.product_code = eves.product_code
     where

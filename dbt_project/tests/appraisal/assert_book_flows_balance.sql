@@ -1,7 +1,3 @@
-{#- Flows of a quarter, each with its sign. -#}
-{%- set signs = [
-    ('opening', ''), ('new', '+ '), ('transferred_in', '+ '), ('transferred_out', '- '), ('lost', '- '),
-] -%}
 {%- set columns = ['opening', 'new', 'lost', 'closing'] -%}
 
 -- What a book, an outlet, a branch with all below it or the bank has at the end is what it had, and
@@ -20,37 +16,42 @@ moved as (
         subject_id
     from flows
     where
-        {% for flow, sign in signs %}{{ sign }}{{ flow }}_count {% endfor -%}
+        opening_count + new_count + transferred_in_count - transferred_out_count - lost_count
         != closing_count
-        or
-        {% for flow, sign in signs %}{{ sign }}{{ flow }}_aum_cny {% endfor -%}
-        + change_aum_cny != closing_aum_cny
+        or opening_aum_cny + new_aum_cny + transferred_in_aum_cny - transferred_out_aum_cny
+        - lost_aum_cny + change_aum_cny
+        != closing_aum_cny
         or (subject_kind = 'bank' and transferred_in_count + transferred_out_count != 0)
 ),
 
 books as (
     select
         period_code,
+        {% for column in columns %}
+        sum({{ column }}_count) as {{ column }}_count,
+        sum({{ column }}_aum_cny) as {{ column }}_aum_cny,
+        {% endfor %}
         sum(transferred_in_count - transferred_out_count) as transferred_count,
         sum(transferred_in_aum_cny - transferred_out_aum_cny) as transferred_aum_cny,
-        sum(change_aum_cny) as change_aum_cny,
-        {%- for column in columns %}
-        sum({{ column }}_count) as {{ column }}_count,
-        sum({{ column }}_aum_cny) as {{ column }}_aum_cny{{ ',' if not loop.last }}
-        {%- endfor %}
+        sum(change_aum_cny) as change_aum_cny
     from flows
     where subject_kind = 'employee'
     group by period_code
 ),
 
-bank as (
+banks as (
+    select *
+    from flows
+    where subject_kind = 'bank'
+),
+
+unequal as (
     select
         coalesce(books.period_code, banks.period_code) as period_code,
         'bank' as subject_kind,
         'bank' as subject_id
     from books
-    full outer join (select * from flows where subject_kind = 'bank') as banks
-        on books.period_code = banks.period_code
+    full outer join banks on books.period_code = banks.period_code
     where
         books.period_code is null
         or banks.period_code is null
@@ -65,4 +66,4 @@ bank as (
 
 select * from moved
 union all
-select * from bank
+select * from unequal

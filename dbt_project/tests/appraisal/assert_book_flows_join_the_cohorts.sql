@@ -36,7 +36,8 @@ held as (
         periods.through_date as measured_date,
         entries.customer_id,
         coalesce(
-            entries.employee_id, {{ pool_of("coalesce(customers.home_branch_id, 'unknown_branch')") }}
+            entries.employee_id,
+            {{ pool_of("coalesce(customers.home_branch_id, 'unknown_branch')") }}
         ) as holder_id,
         coalesce(customers.home_branch_id, 'unknown_branch') as branch_id
     from periods
@@ -118,8 +119,7 @@ full outer join counted
         and flows.subject_kind = counted.subject_kind
         and flows.subject_id = counted.subject_id
 where
-    {%- for side in ['opening', 'closing'] %}
-    coalesce(flows.{{ side }}_count, 0) != coalesce(counted.{{ side }}_count, 0)
-    or coalesce(flows.{{ side }}_aum_cny, 0) != coalesce(counted.{{ side }}_aum_cny, 0)
-    {{ 'or' if not loop.last }}
-    {%- endfor %}
+    coalesce(flows.opening_count, 0) != coalesce(counted.opening_count, 0)
+    or coalesce(flows.opening_aum_cny, 0) != coalesce(counted.opening_aum_cny, 0)
+    or coalesce(flows.closing_count, 0) != coalesce(counted.closing_count, 0)
+    or coalesce(flows.closing_aum_cny, 0) != coalesce(counted.closing_aum_cny, 0)

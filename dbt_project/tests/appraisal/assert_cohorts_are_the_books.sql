@@ -1,5 +1,5 @@
--- A cohort is the books of the quarter's first day: every customer in scope once, with who maintains
--- him or why nobody does.
+-- A cohort is the books of the quarter's first day: every customer in scope once, with who
+-- maintains him or why nobody does.
 with days as (
     {%- for quarter in plan_dates('cohort_quarters') %}
     select {{ date_literal(quarter['start_date']) }} as business_date{{ ' union all' if not loop.last }}

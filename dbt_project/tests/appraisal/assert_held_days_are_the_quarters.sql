@@ -1,5 +1,5 @@
--- The days of a customer of the cohort add up to those of the quarter to date, each held by one; whoever
--- came later has no more.
+-- The days of a customer of the cohort add up to those of the quarter to date, each held by one;
+-- whoever came later has no more.
 with periods as (
     {{ appraised_periods() }}
 ),

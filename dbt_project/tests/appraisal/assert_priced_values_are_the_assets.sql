@@ -1,4 +1,5 @@
--- All securities and all foreign money move with a price or a rate, and what does is kept, to the fen.
+-- All securities and all foreign money move with a price or a rate, and what does is kept, to the
+-- fen.
 with legs as (
     select
         sum(

@@ -6,22 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from orchestration.lib import warehouse
-from orchestration.lib.build import environment
-from orchestration.lib.dbt_manifest import ensure_manifest
+from orchestration.lib.dbt_manifest import environment, read_manifest
 from orchestration.lib.home import DBT_PROJECT_DIR, Home
 from orchestration.lib.journal import Journal
 from orchestration.lib.ledger import Ledger
 from orchestration.lib.planning import OPENING_FEED, advance_json, find_opening_date, plan_chunk
 from orchestration.lib.policies import PolicySet, compile_policies
-
-if TYPE_CHECKING:
-    from dbt.contracts.graph.manifest import Manifest
 
 _MERGES = "stg_core_banking__customer_merges"
 # What an evaluation reads, and who the customers are.
@@ -53,7 +49,7 @@ class Trial:
         self.opening_date = opening_date
         # The manifest names this catalog: dbt calls a DuckDB file by its stem.
         self.warehouse = folder / "warehouse.duckdb"
-        self._manifest = _read_manifest()
+        self._manifest = read_manifest()
         folder.mkdir(parents=True, exist_ok=True)
         with self.connect() as con:
             for schema in ("intermediate", "policy", "trial"):
@@ -191,10 +187,3 @@ class Trial:
     def _relation(self, model: str) -> str:
         node = self._node(model)
         return f"{node.schema}.{node.alias}"
-
-
-def _read_manifest() -> Manifest:
-    from dbt.artifacts.schemas.manifest import WritableManifest
-    from dbt.contracts.graph.manifest import Manifest
-
-    return Manifest.from_writable_manifest(WritableManifest.read_and_check_versions(str(ensure_manifest())))
