@@ -9,7 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestration.lib.books.case import Case, Customer, Employee, Limits, Solution
@@ -141,9 +141,23 @@ def cost(case: Case, solution: Solution) -> tuple[object, ...]:
     return judged
 
 
+TELLER = frozenset({"teller"})
+# All three have a place when C1, whom his teller may keep, goes to the manager.
+SEAT_OF_ANOTHER_ROLE = Case(
+    (
+        Customer("C0", TELLER, 0, 1, None, 0, False),
+        Customer("C1", frozenset(ROLES), 0, 1, "E0", 0, False),
+        Customer("C2", TELLER, 0, 1, None, 0, False),
+    ),
+    (Employee("E0", "teller", 1), Employee("E1", "teller", 1), Employee("E2", "manager", 1)),
+    LIMITS,
+)
+
+
 @pytest.mark.rule("A9-11", "G12")
 @settings(max_examples=80, deadline=None)
 @given(cases(5))
+@example(SEAT_OF_ANOTHER_ROLE)
 def test_no_assignment_is_cheaper(case: Case) -> None:
     solution = optimise(case)
     assert solution.status == "optimal"

@@ -95,7 +95,7 @@ def _room(case: Case) -> list[int]:
 def _left_out(case: Case) -> frozenset[int]:
     """Customers without owner for whom there is no place: as few as can be, the highest tiers served first, then ids.
 
-    Seats of a role are alike, so classes of customers flow to roles; those with a wrong role can leave their seats.
+    Seats of a role are alike, so classes of customers flow to roles; whoever may have another role can leave his seat.
     """
     open_seats: Counter[str] = Counter()
     room = _room(case)
@@ -110,7 +110,7 @@ def _left_out(case: Case) -> frozenset[int]:
             waiting.setdefault((-c.tier_rank, allowed), []).append(n)
         elif c.owner_id in case.index and not c.must_stay:
             place = case.index[c.owner_id]
-            if not case.fits(c, place) and room[place] >= 0 and allowed:
+            if room[place] >= 0:
                 leaving[case.employees[place].role_code, allowed] += 1
     if all(
         len(allowed) == 1 and sum(len(v) for k, v in waiting.items() if k[1] == allowed) <= open_seats[allowed[0]]
