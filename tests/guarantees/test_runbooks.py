@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pytest
 
 from orchestration.lib import warehouse
+from orchestration.lib.audit import record_override
 from orchestration.lib.delivery import MANIFEST
 from orchestration.lib.home import PROJECT_ROOT, Home
 from orchestration.lib.journal import Journal
@@ -216,22 +217,31 @@ def test_the_commands_of(title: str, built_home: conftest.BuiltHome, small_bank:
 def test_a_deployment_made_again_from_archive_and_journal_has_every_hash(
     built_home: conftest.BuiltHome, small_bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """From an empty disk: every mart of every version, and every state table, is that of the lost deployment."""
-    archive = support.copy_deliveries(small_bank, tmp_path / "archive", lambda day: day <= BUILT)
+    """From an empty disk: every mart of every version, and every state table, is that of the lost deployment, also
+    of a day on which two people let checks pass."""
+    archive = support.copy_deliveries(small_bank, tmp_path / "archive", lambda day: day <= NEXT_DATE)
+    support.redeliver(archive, DEPOSITS, NEXT_DATE, lambda accounts: accounts.slice(0, accounts.num_rows // 2))
+    # Without that day's ledger: reconciliation would find the half that is missing.
+    shutil.rmtree(support.delivery_folder(archive, "finance.gl_balances", NEXT_DATE))
+    gone = support.copy_home(built_home.home, tmp_path / "gone")
+    for check_name in support.advance(gone, archive, NEXT_DATE).blocking:
+        record_override(gone, check_name, NEXT_DATE, "branch closed", ("L. Wang", "M. Zhao"))
+    support.published(support.advance(gone, archive, NEXT_DATE))
     backup = Home(tmp_path / "backup")
     backup.lake.mkdir(parents=True)
-    shutil.copy(built_home.home.journal, backup.journal)
-    shutil.copytree(built_home.home.books, backup.books)
+    shutil.copy(gone.journal, backup.journal)
+    shutil.copytree(gone.books, backup.books)
     desk = Desk(Home(tmp_path / "home"), archive, {"BACKUP": backup.root})
     ((command,),) = [re.findall(r"^tierhouse rebuild .*$", "\n".join(runbooks()["The disk is lost"]), re.MULTILINE)]
 
     done = desk.execute(f"SECONDS=0\n{command}\necho took $SECONDS s")
 
     assert done.returncode == 0, done.stderr
-    lost, found = read_publish_log(built_home.home), read_publish_log(desk.home)
-    told = ("version", "build_id", "as_of_date", "inputs_hash", "outputs_hash")
+    lost, found = read_publish_log(gone), read_publish_log(desk.home)
+    told = ("version", "build_id", "as_of_date", "inputs_hash", "outputs_hash", "overrides")
     assert [[e[k] for k in told] for e in found] == [[e[k] for k in told] for e in lost]
-    assert support.state_hashes(desk.home) == support.state_hashes(built_home.home)
+    assert found[-1]["overrides"]
+    assert support.state_hashes(desk.home) == support.state_hashes(gone)
     sizes = {
         name: size_of(path) for name, path in (("archive", archive), ("backup", backup.root), ("home", desk.home.root))
     }
