@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from orchestration.lib import warehouse
+from orchestration.lib.books.results import book_moves
 from orchestration.lib.home import Home
 from tests import support as runs
 from tests.books import support
@@ -70,6 +71,7 @@ def decide_days(folder: Path, days: int) -> SimulatedBank:
             f"where scheme_code = '{support.PRIMARY}' order by valid_from, customer_id",
         )
         runs.publish_audited(home, audited)
+    decided = [support.live_day(n) for n in range(days)]
     return SimulatedBank(
         landing=landing,
         policies=policies,
@@ -77,10 +79,11 @@ def decide_days(folder: Path, days: int) -> SimulatedBank:
         home=home,
         go_live=support.GO_LIVE,
         world=support.World(landing),
-        days=[support.live_day(n) for n in range(days)],
+        days=decided,
         entries=entries,
         log=log,
         tiers=tiers,
+        moves=book_moves(home, decided).to_pylist(),
     )
 
 

@@ -65,8 +65,18 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Move:
+    """Of the allocation or an accepted proposal, an input of record: from the owner it was made for, None for none."""
+
+    customer_id: str
+    from_employee_id: str | None
+    employee_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Day:
-    """What is known at the close of a day."""
+    """What is known at the close of a day. ``moves``: those that take effect on it."""
 
     day: date
     customers: dict[str, Customer]
@@ -75,6 +85,7 @@ class Day:
     successors: dict[str, str]
     choices: Sequence[Choice]
     referrals: Sequence[Choice]
+    moves: Sequence[Move] = ()
 
 
 @dataclass(frozen=True)
@@ -156,7 +167,7 @@ def inherited(before: Books, day: Day) -> Books:
             books.backups[customer_id] = replace(kept_b, reason=reason, branch_id=place)
         waiting = [c for c in before.queue if c == customer_id or day.successors.get(c) == customer_id]
         if waiting:
-            nearest = min(waiting, key=lambda c: (c != customer_id, before.queue[c].since))
+            nearest = min(waiting, key=lambda c: (c != customer_id, before.queue[c].since, c))
             reason = before.queue[nearest].reason if nearest == customer_id else "merged_customer"
             books.queue[customer_id] = replace(before.queue[nearest], reason=reason)
     return books
@@ -192,13 +203,28 @@ def decide(day: Day, before: Books, rules: Rules) -> Books:
         if c in open_customers and b.employee_id in able and able[b.employee_id].branch_id == b.branch_id
     }
 
-    # Wishes: the customer's own before a referral; the last of each; from a full book nothing is given.
-    wishes: list[tuple[int, tuple[date, str], str, str]] = []
-    for customer_id in open_customers:
+    # Wishes: the customer's own before a move that was decided on, that before a referral; the last of each; from a
+    # full book nothing is given. A move is void when its owner, its role or its unit is no longer the customer's.
+    wishes: list[tuple[int, tuple[date, str], str, str, str]] = []
+    for customer_id, customer in open_customers.items():
         made = [w for w in day.choices if day.successors.get(w.customer_id, w.customer_id) == customer_id]
         last = max(made, default=None, key=lambda w: w.order)
         if last is not None and any(w.is_new for w in made) and last.employee_id in able:
-            wishes.append((1, last.order, customer_id, last.employee_id))
+            wishes.append((1, last.order, customer_id, last.employee_id, "customer_choice"))
+            continue
+        held_by = standing[customer_id].employee_id if customer_id in standing else None
+        moves = [
+            move
+            for move in day.moves
+            if move.customer_id == customer_id
+            and move.from_employee_id == held_by
+            and move.employee_id in able
+            and not customer.is_queue_role
+            and able[move.employee_id].role == customer.role
+            and able[move.employee_id].unit in customer.units
+        ]
+        if moves:
+            wishes += [(2, (date.min, customer_id), customer_id, move.employee_id, move.reason) for move in moves]
         elif customer_id not in standing:
             sent = [
                 w
@@ -209,16 +235,17 @@ def decide(day: Day, before: Books, rules: Rules) -> Books:
             ]
             if sent:
                 last = max(sent, key=lambda w: w.order)
-                wishes.append((3, last.order, customer_id, last.employee_id))
-    load = Counter(o.employee_id for o in standing.values())
+                wishes.append((3, last.order, customer_id, last.employee_id, "referral"))
+    moving = {customer_id for priority, _, customer_id, _, _ in wishes if priority == 2}
+    load = Counter(owned.employee_id for customer_id, owned in standing.items() if customer_id not in moving)
     granted: dict[str, tuple[str, str]] = {}
     confirmed = set()
-    for priority, _, customer_id, employee_id in sorted(wishes):
+    for _, _, customer_id, employee_id, reason in sorted(wishes):
         if customer_id in standing and standing[customer_id].employee_id == employee_id:
             confirmed.add(customer_id)
         elif load[employee_id] < able[employee_id].capacity:
             load[employee_id] += 1
-            granted[customer_id] = (employee_id, "customer_choice" if priority == 1 else "referral")
+            granted[customer_id] = (employee_id, reason)
 
     books = Books()
 

@@ -19,7 +19,7 @@ Row = dict[str, Any]
 @dataclass(frozen=True)
 class DecidedBank:
     """``entries`` of the books are of every live day in ``days``, ``tiers`` the history of the primary scheme, ``log``
-    all changes of books.
+    all changes of books, ``moves`` those of the allocation and of accepted proposals (MOVE_SCHEMA).
     """
 
     landing: Path
@@ -30,6 +30,7 @@ class DecidedBank:
     entries: list[Row]
     log: list[Row]
     tiers: list[Row]
+    moves: list[Row]
 
     def books(self, slot: str) -> dict[date, dict[str, Row]]:
         """Day -> customer -> entry of a slot that a customer has once."""
@@ -152,6 +153,11 @@ def day_of(bank: DecidedBank, day: date) -> assignment.Day:
         successors=bank.world.successors(day),
         choices=wishes(bank, day, "crm.customer_choices", "employee_id", "chosen_date", "choice_id"),
         referrals=wishes(bank, day, "crm.referrals", "to_employee_id", "referred_date", "referral_id"),
+        moves=[
+            assignment.Move(row["customer_id"], row["from_employee_id"], row["employee_id"], row["reason_code"])
+            for row in bank.moves
+            if row["effective_date"] == day
+        ],
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.lib import build, landing, warehouse
+from orchestration.lib.books.results import book_moves
 from orchestration.lib.contracts import load_contracts
 from orchestration.lib.dbt_manifest import environment
 from orchestration.lib.home import Home
@@ -151,7 +152,9 @@ def book_differences(made: Built, span: Span) -> list[str]:
     with warehouse.connect(made.home.warehouse, read_only=True) as con:
         tiers = con.execute(sql).to_arrow_table().to_pylist()
     days = [day for day in span.days if day >= span.go_live]
-    bank = DecidedBank(made.landing, made.policies, span.go_live, World(made.landing), days, made.entries, [], tiers)
+    moves = book_moves(made.home, days).to_pylist()
+    world = World(made.landing)
+    bank = DecidedBank(made.landing, made.policies, span.go_live, world, days, made.entries, [], tiers, moves)
     return [
         f"{slot} {customer} {day}: expected {expected}, found {found}"
         for (day, slot), customers in decisions_that_differ(bank).items()

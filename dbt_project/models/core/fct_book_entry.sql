@@ -325,18 +325,38 @@ backups as (
     where ranked.standing = 1 and customers.exclusion_code is null
 ),
 
+-- A successor keeps his own place, else takes that of the one who has waited longest.
+ranked_queue as (
+    select
+        yesterday.customer_id,
+        yesterday.reason_code,
+        yesterday.initial_employee_id,
+        yesterday.initial_lost_date,
+        yesterday.initial_lost_reason_code,
+        yesterday.valid_from,
+        yesterday.reassignment_due_date,
+        row_number() over (
+            partition by yesterday.customer_id
+            order by
+                case when yesterday.holder_id = yesterday.customer_id then 0 else 1 end asc,
+                yesterday.valid_from asc,
+                yesterday.holder_id asc
+        ) as standing
+    from yesterday
+    where yesterday.slot = 'queue'
+),
+
 earlier_queue as (
     select
         customer_id,
-        min(reason_code) as reason_code,
-        min(initial_employee_id) as initial_employee_id,
-        min(initial_lost_date) as initial_lost_date,
-        min(initial_lost_reason_code) as initial_lost_reason_code,
-        min(valid_from) as valid_from,
-        min(reassignment_due_date) as reassignment_due_date
-    from yesterday
-    where slot = 'queue'
-    group by customer_id
+        reason_code,
+        initial_employee_id,
+        initial_lost_date,
+        initial_lost_reason_code,
+        valid_from,
+        reassignment_due_date
+    from ranked_queue
+    where standing = 1
 ),
 
 -- An owner is gone: B acts, and the customer is dealt anew when the policy's days are over. Without
@@ -411,7 +431,8 @@ claims as (
     from latest_choices
     where is_new = 1
     union all
-    -- What was proposed of an owner whom the customer has no longer is void.
+    -- What was proposed is void of an owner whom the customer has no longer, and for a role or a unit
+    -- that he needs no longer.
     select
         moves.customer_id,
         moves.employee_id,
@@ -419,10 +440,18 @@ claims as (
         moves.reason_code,
         moves.customer_id as claim_order
     from {{ source('build', 'book_move') }} as moves
+    inner join customers on moves.customer_id = customers.customer_id
+    inner join eligible_employees as employees
+        on
+            moves.employee_id = employees.employee_id
+            and customers.required_role_code = employees.role_code
+    inner join units
+        on customers.branch_id = units.branch_id and employees.unit_id = units.unit_id
     left join owners
         on moves.customer_id = owners.customer_id and owners.lost_reason_code is null
     where
-        moves.effective_date = {{ day }}
+        not customers.is_queue_role
+        and moves.effective_date = {{ day }}
         and coalesce(owners.employee_id, '') = coalesce(moves.from_employee_id, '')
     union all
     select
