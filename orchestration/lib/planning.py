@@ -41,11 +41,12 @@ EMPLOYEE_DAYS_KEPT = 200
 GUARD_DAYS = 30
 # One dbt call takes at most this many account-days: 20 million took 1.9 GB at the widest model (leg day).
 ACCOUNT_DAYS_PER_ADVANCE = 20_000_000
+MERGES_FEED = "core_banking.customer_merges"
 OPENING_FEED = "core_banking.opening_balance_days"
 # Feeds of which every batch so far is read: few rows, and old ones still hold. A product that was retired keeps
 # its family and weight in the windows that are open.
 WHOLE_HISTORY_FEEDS = (
-    "core_banking.customer_merges",
+    MERGES_FEED,
     OPENING_FEED,
     "crm.customer_choices",
     "crm.referrals",
@@ -57,7 +58,7 @@ LOGGED_FEEDS = ("crm.complaints", "crm.contacts", "crm.life_events", "crm.survey
 DECIDED_FEEDS = ("crm.customer_choices", "crm.referrals", *LOGGED_FEEDS)
 # Feeds that an advance reads as of its last day: while books are decided, a delivery of one begins an advance of its
 # own, or what it says would act on the days before it.
-ADVANCE_FEEDS = ("crm.households", "reference.branches", "risk.customer_risk")
+ADVANCE_FEEDS = (MERGES_FEED, "crm.households", "reference.branches", "risk.customer_risk")
 
 
 class MissingFeed(RuntimeError):
@@ -426,7 +427,13 @@ def plan_build(
     # From go-live on books are decided day by day, each on what an advance knows at its end.
     go_live = policies.book_version(as_of).go_live_date
     first_decided = go_live if published_as_of is None else max(go_live, published_as_of + DAY)
-    told = {day for feed_id in ADVANCE_FEEDS for day in inputs.days(feed_id) if day > first_decided}
+    told = {
+        batch.business_date
+        for feed_id in ADVANCE_FEEDS
+        for batch in inputs.by_feed.get(feed_id, [])
+        # A day without merges says nothing; a full delivery without rows says that there is nothing any more.
+        if batch.business_date > first_decided and (batch.row_count or feed_id != MERGES_FEED)
+    }
 
     chunks = []
     start = base
@@ -568,7 +575,7 @@ def chunk_json(plan: BuildPlan, chunk: Chunk) -> str:
         chunk,
         first_date=plan.first_date,
         opening_date=plan.opening_date,
-        is_merging=any(b.row_count for b in plan.batches.get("core_banking.customer_merges", [])),
+        is_merging=any(b.row_count for b in plan.batches.get(MERGES_FEED, [])),
         published_version=plan.published_version,
         late_batches=plan.late_batches(chunk),
     )

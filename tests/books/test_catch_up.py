@@ -17,7 +17,10 @@ from tests.conftest import AS_OF_DATE, BuiltHome
 DAY = timedelta(days=1)
 
 
-@pytest.mark.parametrize("feed_id", ["risk.customer_risk", "crm.households", "reference.branches"])
+MERGES = "core_banking.customer_merges"
+
+
+@pytest.mark.parametrize("feed_id", [MERGES, "risk.customer_risk", "crm.households", "reference.branches"])
 def test_a_delivery_that_an_advance_reads_as_of_its_end_begins_an_advance_of_its_own(
     built_home: BuiltHome, feed_id: str
 ) -> None:
@@ -39,3 +42,6 @@ def test_a_delivery_that_an_advance_reads_as_of_its_end_begins_an_advance_of_its
 
     assert ends(delivered) == [4]
     assert ends([*delivered, again(feed_id, 3)]) == [2, 4]
+    # A day without merges says nothing; a list without rows says that there is nothing any more.
+    empty = replace(again(feed_id, 3), row_count=0)
+    assert ends([*delivered, empty]) == ([4] if feed_id == MERGES else [2, 4])
