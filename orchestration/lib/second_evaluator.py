@@ -154,7 +154,7 @@ class _Version:
     def evaluate(self, components: dict[str, list[Component]]) -> Decision:
         """The official tier of a month-end evaluation."""
         individual = self._individual(components)
-        household = self._household(components) if individual is not None else NONE
+        household = self._household(components)
         indicative = max(individual or NONE, household, key=self.rank)
         official = self._after_grace(indicative, components.get("previous", []))
         if official != NONE and self.is_vetoed(components.get("veto", [])):

@@ -108,6 +108,8 @@ def test_a_household_raises_its_members_when_enough_of_them_are_there_and_consen
     assert decided(family_card, own, short) == ("silver", "individual")
     assert decided(family_card, own, replace(others, member_without_consent_count=1)) == ("silver", "individual")
     assert decided(family_card, own, replace(others, member_count=1)) == ("silver", "individual")
+    # Who has no assets of his own inherits like everybody else (G33).
+    assert decided(family_card, replace(others, component_value=Decimal("160000"))) == ("gold", "household")
     total = altered(family_card, household=Household(statistic="sum", minimum_members=2))
     assert decided(total, own, replace(short, component_value=Decimal("240000"))) == ("platinum", "household")
 

@@ -131,6 +131,11 @@ facts as (
     from members_{{ loop.index }} as members
     inner join households_{{ loop.index }} as households
         on members.household_id = households.household_id
+    -- Whom a household raises: its members who are customers of the bank (G33).
+    inner join {{ ref('fct_customer_factor') }} as customers
+        on
+            customers.evaluation_date = {{ as_of_date() }}
+            and members.customer_id = customers.customer_id
     union all
     {%- endfor %}
     {%- if schemes %}
