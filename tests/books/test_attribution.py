@@ -35,7 +35,6 @@ INPUTS = (
     "stg_crm__maintainers",
     "stg_hr__employees",
     "stg_core_banking__customer_merges",
-    "int_customer__successor",
     "dim_customer",
     "fct_assignment_change",
 )

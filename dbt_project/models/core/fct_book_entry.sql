@@ -431,8 +431,8 @@ claims as (
     from latest_choices
     where is_new = 1
     union all
-    -- What was proposed is void of an owner whom the customer has no longer, and for a role or a unit
-    -- that he needs no longer.
+    -- What was proposed is void of an owner whom the customer has no longer, and for a role or a
+    -- unit that he needs no longer.
     select
         moves.customer_id,
         moves.employee_id,

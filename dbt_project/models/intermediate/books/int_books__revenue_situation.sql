@@ -1,16 +1,61 @@
 {%- set first_live_day = date_literal(plan()['seed_date']) -%}
 
--- From the day on which a merge is known a customer is his successor.
-with successors as (
+-- From the day on which a merge is known a customer is his successor; of several the last holds.
+with known_merges as (
     select
-        successors.old_customer_id,
-        max(successors.new_customer_id) as new_customer_id,
-        min(greatest(merged.merged_date, merged.business_date)) as merged_day
-    from {{ ref('int_customer__successor') }} as successors
-    inner join {{ ref('stg_core_banking__customer_merges') }} as merged
-        on successors.old_customer_id = merged.old_customer_id
-    where successors.measure_date = {{ as_of_date() }}
-    group by successors.old_customer_id
+        old_customer_id,
+        max_by(
+            new_customer_id, cast(merged_date as {{ dbt.type_string() }}) || merge_id
+        ) as new_customer_id,
+        min(greatest(merged_date, business_date)) as from_day
+    from {{ ref('stg_core_banking__customer_merges') }}
+    where merged_date <= {{ as_of_date() }} and business_date <= {{ as_of_date() }}
+    group by old_customer_id
+),
+
+-- A successor may himself be merged, later: each has his own days. Chains of up to sixteen merges
+-- are followed.
+chain_1 as (
+    select
+        old_customer_id,
+        new_customer_id,
+        from_day,
+        1 as hop_count
+    from known_merges
+),
+
+{% for step in range(2, 6) %}
+chain_{{ step }} as (
+    select
+        old_customer_id,
+        new_customer_id,
+        from_day,
+        hop_count
+    from chain_{{ step - 1 }}
+    union distinct
+    select
+        earlier.old_customer_id,
+        later.new_customer_id,
+        greatest(earlier.from_day, later.from_day) as from_day,
+        earlier.hop_count + later.hop_count as hop_count
+    from chain_{{ step - 1 }} as earlier
+    inner join chain_{{ step - 1 }} as later on earlier.new_customer_id = later.old_customer_id
+),
+
+{% endfor -%}
+
+revenue_successors as (
+    select
+        revenue.business_date,
+        revenue.revenue_id,
+        max_by(successors.new_customer_id, successors.hop_count) as customer_id
+    from {{ ref('stg_finance__revenue') }} as revenue
+    inner join chain_5 as successors
+        on
+            revenue.customer_id = successors.old_customer_id
+            and revenue.posted_date >= successors.from_day
+    where revenue.business_date > {{ base_date() }}
+    group by revenue.business_date, revenue.revenue_id
 ),
 
 revenue as (
@@ -18,14 +63,14 @@ revenue as (
         revenue.business_date,
         revenue.revenue_id,
         revenue.posted_date,
-        case
-            when revenue.posted_date >= successors.merged_day then successors.new_customer_id
-            else revenue.customer_id
-        end as customer_id,
+        coalesce(successors.customer_id, revenue.customer_id) as customer_id,
         revenue.seller_employee_id,
         revenue.amount_cny
     from {{ ref('stg_finance__revenue') }} as revenue
-    left join successors on revenue.customer_id = successors.old_customer_id
+    left join revenue_successors as successors
+        on
+            revenue.business_date = successors.business_date
+            and revenue.revenue_id = successors.revenue_id
     where revenue.business_date > {{ base_date() }}
 ),
 
@@ -121,7 +166,7 @@ specialists as (
             and owned.customer_id = slots.customer_id
             and owned.seller_employee_id = slots.to_employee_id
             and owned.posted_date >= slots.valid_from
-    union
+    union distinct
     select
         owned.business_date,
         owned.revenue_id
@@ -146,7 +191,7 @@ given_referrals as (
     where from_employee_id != to_employee_id
 ),
 
--- A referral is of its customer, and from the day of his merge of his successor as well.
+-- A referral is of its customer, and from the day of a merge of the successor as well.
 referrals as (
     select
         referral_id,
@@ -165,9 +210,9 @@ referrals as (
         given_referrals.to_employee_id,
         given_referrals.referred_date,
         given_referrals.known_day,
-        greatest(given_referrals.referred_date, successors.merged_day) as from_day
+        greatest(given_referrals.referred_date, successors.from_day) as from_day
     from given_referrals
-    inner join successors on given_referrals.customer_id = successors.old_customer_id
+    inner join chain_5 as successors on given_referrals.customer_id = successors.old_customer_id
 ),
 
 -- What a specialist sells to a customer who was referred to him and stayed with his owner; the last
