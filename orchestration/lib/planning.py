@@ -37,6 +37,7 @@ ACTION_DAYS_KEPT = 31
 MEASURE_MONTHS_KEPT = 13
 # Quarters are appraised by who worked where in them, a quarter back from the month after it, with a margin.
 EMPLOYEE_DAYS_KEPT = 200
+WINDOWS = ("month", "quarter", "year")
 # What a quarter won must last so many days after its end: balances of that day are emitted.
 GUARD_DAYS = 30
 # One dbt call takes at most this many account-days: 20 million took 1.9 GB at the widest model (leg day).
@@ -227,13 +228,25 @@ def past_month_ends(day: date) -> list[date]:
 
 
 def kept_account_dates(as_of: date, first_date: date) -> set[date]:
-    """Dates of account and customer x product state that are kept as of a date.
+    """Dates of account and customer x product state that are kept as of a date: the last days, which a build may start
+    from, and before which the windows begin that end after them.
 
     The eve of the first day holds the opening balance-days, the base of that year's cut windows.
     """
     days = {as_of - n * DAY for n in range(ACCOUNT_DAYS_KEPT)}
-    days |= {window_start(as_of, w) - DAY for w in ("month", "quarter", "year")}
+    days |= {before for day in days for before in _window_bases(day + DAY)}
     return days | ({first_date - DAY} if first_date.year == as_of.year else set())
+
+
+def _window_bases(day: date) -> set[date]:
+    """The dates whose balance-days are taken from those of ``day``."""
+    return {window_start(day, code) - DAY for code in WINDOWS}
+
+
+def _is_base(day: date, kept_dates: set[date], first_date: date, opening_date: date | None) -> bool:
+    """Whether a build can start from a kept date: the windows of the next day, too, find what they begin from."""
+    needed = {d for d in _window_bases(day + DAY) if d >= first_date or d == opening_date}
+    return day >= first_date and needed <= kept_dates
 
 
 def kept_customer_dates(as_of: date) -> set[date]:
@@ -420,8 +433,8 @@ def plan_build(
     dirty = max(dirty, first_date)
 
     opening_date = find_opening_date(inputs.by_feed.get(OPENING_FEED, []), first_date)
-    usable = {d for d in kept_dates if first_date <= d < dirty}
-    base = max(usable) if usable else None
+    usable = (d for d in kept_dates if d < dirty and _is_base(d, kept_dates, first_date, opening_date))
+    base = max(usable, default=None)
     rows_per_day = max((b.row_count for b in inputs.by_feed["core_banking.deposit_accounts"]), default=1)
 
     # From go-live on books are decided day by day, each on what an advance knows at its end.
@@ -513,7 +526,7 @@ def plan_chunk(
         previous_evaluation_date=max((d for d in evaluations if d <= after), default=None),
         official_evaluation_date=max((d for d in evaluations if d < end), default=None),
         windows={
-            d: {code: window(d, code, first_date, opening_date) for code in ("month", "quarter", "year")}
+            d: {code: window(d, code, first_date, opening_date) for code in WINDOWS}
             for d in measure_dates
         },
         books=books,
@@ -614,7 +627,7 @@ def advance_json(
             "explained_schemes": chunk.explained_schemes,
             "is_merging": is_merging,
             "window_end_dates": {
-                code: iso(window_end(chunk.as_of_date, code)) for code in ("month", "quarter", "year")
+                code: iso(window_end(chunk.as_of_date, code)) for code in WINDOWS
             },
             "past_month_ends": [iso(d) for d in past_month_ends(chunk.as_of_date)],
             "flow_date": iso(chunk.as_of_date - FLOW_DAYS * DAY),

@@ -10,9 +10,9 @@ import pytest
 from orchestration.lib.contracts import load_contracts
 from orchestration.lib.journal import Journal
 from orchestration.lib.ledger import Batch, Ledger
-from orchestration.lib.planning import plan_build
+from orchestration.lib.planning import kept_account_dates, plan_build
 from orchestration.lib.policies import load_policies
-from tests.conftest import AS_OF_DATE, BuiltHome
+from tests.conftest import AS_OF_DATE, FIRST_DATE, BuiltHome
 
 DAY = timedelta(days=1)
 
@@ -31,12 +31,13 @@ def test_a_delivery_that_an_advance_reads_as_of_its_end_begins_an_advance_of_its
         day = AS_OF_DATE + number * DAY
         return replace(newest, batch_id=f"{known_feed}.{day}.1", business_date=day)
 
+    kept = kept_account_dates(AS_OF_DATE, FIRST_DATE)
     daily = [f.feed_id for f in load_contracts().values() if f.compulsory == "daily"]
     delivered = [*accepted, *(again(each, number) for each in daily for number in (1, 2, 3, 4))]
 
     def ends(batches: list[Batch]) -> list[int]:
         journal = Journal(built_home.home.journal).read()
-        plan = plan_build(batches, load_contracts(), journal, load_policies(), {AS_OF_DATE})
+        plan = plan_build(batches, load_contracts(), journal, load_policies(), kept)
         assert plan is not None
         return [(chunk.as_of_date - AS_OF_DATE).days for chunk in plan.chunks]
 
