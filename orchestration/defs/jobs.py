@@ -13,6 +13,7 @@ from orchestration.defs.session import BuildSession
 from orchestration.lib.contracts import load_contracts
 from orchestration.lib.delivery import MANIFEST
 from orchestration.lib.journal import Journal
+from orchestration.lib.service_level import FEEDS_DUE
 
 ALERT_WEBHOOK = "TIERHOUSE_ALERT_WEBHOOK"
 
@@ -58,7 +59,7 @@ def compulsory_feeds_arrived(
 
 @dg.schedule(
     job=daily_build,
-    cron_schedule="0 6 * * *",
+    cron_schedule=f"{FEEDS_DUE.minute} {FEEDS_DUE.hour} * * *",
     execution_timezone="Asia/Shanghai",
     default_status=dg.DefaultScheduleStatus.STOPPED,
 )

@@ -29,6 +29,7 @@ from orchestration.lib.ledger import Batch, Ledger
 from orchestration.lib.marts import MARTS, PartitionHashes, hash_marts, mart_hashes
 from orchestration.lib.policies import load_policies
 from orchestration.lib.second_evaluator import explanation_checks
+from orchestration.lib.service_level import is_expected
 from orchestration.lib.warehouse import connect
 
 BEFORE_DOCS = fault.declare("audit.before_docs", "suites judged, Data Docs of the build not written")
@@ -36,7 +37,6 @@ BEFORE_VERDICT = fault.declare("audit.before_verdict", "checks ran, verdict not 
 BEFORE_FAILED = fault.declare("audit.before_failed", "the verdict stops the build, the journal does not say so")
 BEFORE_OVERRIDE = fault.declare("audit.before_override", "an override is asked for by two names, not journaled")
 
-SATURDAY = 5
 PASS, FAIL, WARN, OVERRIDDEN = "pass", "fail", "warn", "overridden"
 DID_NOT_RUN = "did not run"
 
@@ -441,16 +441,13 @@ _RELATIONS = "select table_schema, table_name from information_schema.tables"
 def arrival_checks(record: BuildRecord, contracts: dict[str, Feed], ledger: list[Batch]) -> list[Check]:
     """Feeds that the contract expects on the as-of date and that did not come, or came and were rejected.
 
-    A feed that the bank never delivered is not expected of it. A weekday counts as a business day: the
-    official calendar is the bank's, so this warns and does not block.
+    A feed that the bank never delivered is not expected of it.
     """
     checks = []
     for feed in contracts.values():
         judged = [b for b in ledger if b.feed_id == feed.feed_id and b.business_date <= record.as_of_date]
         of_day = [b for b in judged if b.business_date == record.as_of_date]
-        is_due = feed.expected == "daily" or (
-            feed.expected == "business_days" and record.as_of_date.weekday() < SATURDAY
-        )
+        is_due = is_expected(feed, record.as_of_date)
         rejected = [b for b in of_day if not b.is_accepted]
         has_arrived = any(b.is_accepted for b in of_day)
         if not judged or has_arrived or not (is_due or rejected):

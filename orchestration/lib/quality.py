@@ -5,7 +5,7 @@ They tell of builds and clocks, so they are written at publish and stay outside 
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -15,10 +15,9 @@ import pyarrow.compute as pc
 from orchestration.lib.audit import Verdict
 from orchestration.lib.build_record import BuildRecord
 from orchestration.lib.home import Home
-from orchestration.lib.ledger import Batch, Ledger
+from orchestration.lib.ledger import Ledger
+from orchestration.lib.service_level import service_levels
 
-LOCAL = timezone(timedelta(hours=8))  # Asia/Shanghai has had no daylight saving time since 1991
-DUE_TIME = time(7, 0)  # T+1 07:00: branches open their lists
 HISTORY_DAYS = 400  # check results and reconciliation: a year and the audit season after it
 
 SCHEMAS = {
@@ -66,9 +65,14 @@ SCHEMAS = {
         [
             ("business_date", pa.date32()),
             ("as_of_date", pa.date32()),
+            ("version", pa.int64()),
             ("ready_at", pa.timestamp("us", "UTC")),
             ("due_at", pa.timestamp("us", "UTC")),
+            ("minutes_late", pa.int64()),
             ("is_met", pa.bool_()),
+            ("is_right_day", pa.bool_()),
+            ("shown_as_of_date", pa.date32()),
+            ("last_feed", pa.string()),
             ("late_feed", pa.string()),
         ]
     ),
@@ -117,22 +121,9 @@ def _reconciliation(home: Home, record: BuildRecord) -> pa.Table:
         con.close()
 
 
-def due_at(business_date: date) -> datetime:
-    """When the marts of a business date are due: the next day, 07:00 local time."""
-    return datetime.combine(business_date + timedelta(days=1), DUE_TIME, LOCAL)
-
-
-def _late_feed(ledger: list[Batch], as_of: date) -> str:
-    """The feed of the as-of date that landed last, when the version came after it was due."""
-    landed = [b for b in ledger if b.is_accepted and b.business_date == as_of and b.landed_at]
-    return max(landed, key=lambda b: b.landed_at).feed_id if landed else ""
-
-
 def quality_tables(home: Home, record: BuildRecord, verdict: Verdict, log: list[dict[str, Any]]) -> dict[str, pa.Table]:
     """The quality marts of the version that the last entry of ``log`` describes."""
     as_of = record.as_of_date
-    ready = datetime.fromisoformat(log[-1]["published_at"])
-    due = due_at(as_of)
     ledger = Ledger(home.ledger).batches()
     batches = [
         {
@@ -173,14 +164,6 @@ def quality_tables(home: Home, record: BuildRecord, verdict: Verdict, log: list[
         }
         for c in verdict.checks
     ]
-    sla = {
-        "business_date": as_of,
-        "as_of_date": as_of,
-        "ready_at": ready,
-        "due_at": due,
-        "is_met": ready <= due,
-        "late_feed": "" if ready <= due else _late_feed(ledger, as_of),
-    }
     publishes = [
         {
             **{
@@ -202,19 +185,13 @@ def quality_tables(home: Home, record: BuildRecord, verdict: Verdict, log: list[
     tables = {
         "batch": _rows("batch", batches),
         "check_result": _rows("check_result", checks),
-        "sla": _rows("sla", [sla]),
+        "sla": _rows("sla", service_levels(log, ledger, as_of - timedelta(days=HISTORY_DAYS))),
         "publish_log": _rows("publish_log", publishes),
         "reconciliation": _reconciliation(home, record),
     }
-    for name in ("check_result", "sla"):
-        before = _previous(home, name)
-        if before is not None:
-            since = pa.scalar(as_of - timedelta(days=HISTORY_DAYS), pa.date32())
-            kept = before.filter(pc.greater(before["as_of_date"], since))
-            if name == "sla":
-                # The first version of a business date counts; a restatement later does not make it late.
-                known = kept.filter(pc.equal(kept["business_date"], pa.scalar(as_of, pa.date32())))
-                tables[name] = kept if known.num_rows else pa.concat_tables([kept, tables[name]])
-            else:
-                tables[name] = pa.concat_tables([kept, tables[name]])
+    before = _previous(home, "check_result")
+    if before is not None:
+        since = pa.scalar(as_of - timedelta(days=HISTORY_DAYS), pa.date32())
+        kept = before.filter(pc.greater(before["as_of_date"], since))
+        tables["check_result"] = pa.concat_tables([kept, tables["check_result"]])
     return tables
