@@ -596,6 +596,37 @@ def rebuild(
 
 
 @app.command()
+def alerts(
+    send: Annotated[bool, typer.Option("--send", help="Post what changed to TIERHOUSE_ALERT_WEBHOOK.")] = False,
+    landing: Annotated[Path | None, typer.Option(help="Landing root (default: <home>/landing).")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Show what is wrong now, one line per root cause with its owner; with --send, tell what changed since."""
+    from datetime import UTC
+
+    from orchestration.lib.alerts import OPEN, Alert, NotDelivered, causes, notify
+    from orchestration.lib.webhook import AlertSettingError, webhook
+
+    deployment = Home.resolve(home)
+    root = (landing or deployment.landing).resolve()
+    found = causes(deployment, load_contracts(), datetime.now(UTC), root)
+    for cause in found:
+        typer.echo(Alert(OPEN, cause).text)
+    if not found:
+        typer.echo("nothing is wrong")
+    if not send:
+        return
+    try:
+        post = webhook(os.environ)
+        if post is None:
+            raise _fail("TIERHOUSE_ALERT_WEBHOOK is not set: there is nowhere to send to")
+        told = notify(deployment, lambda: found, post)
+    except (AlertSettingError, NotDelivered) as error:
+        raise _fail(str(error)) from error
+    typer.echo(f"{len(told)} alerts sent")
+
+
+@app.command()
 def docs(
     check: Annotated[bool, typer.Option("--check", help="Only say which files are stale.")] = False,
 ) -> None:

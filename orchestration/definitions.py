@@ -6,7 +6,7 @@ import dagster as dg
 
 from orchestration.defs.audit import verdict
 from orchestration.defs.jobs import (
-    alert_on_failure,
+    alerts,
     compulsory_feeds_arrived,
     daily_at_six,
     daily_build,
@@ -21,7 +21,7 @@ defs = dg.Definitions(
     assets=[land_deliveries, plan_next_build, build_warehouse, verdict, version],
     jobs=[daily_build],
     schedules=[daily_at_six],
-    sensors=[compulsory_feeds_arrived, alert_on_failure],
+    sensors=[compulsory_feeds_arrived, alerts],
     resources={"session": BuildSession()},
     loggers={"console": dg.colored_console_logger, "progress": progress_logger},
     # One process: the warehouse has one writer, and each further process would import everything again.

@@ -1,21 +1,19 @@
 """The daily job, what starts it, and who hears when it fails."""
 
-import json
 import os
-import urllib.request
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
 from orchestration.defs.partitions import BUSINESS_DATES
 from orchestration.defs.session import BuildSession
+from orchestration.lib.alerts import Alert, NotDelivered, causes, notify
 from orchestration.lib.contracts import load_contracts
 from orchestration.lib.delivery import MANIFEST
 from orchestration.lib.journal import Journal
 from orchestration.lib.service_level import FEEDS_DUE
-
-ALERT_WEBHOOK = "TIERHOUSE_ALERT_WEBHOOK"
+from orchestration.lib.webhook import webhook
 
 daily_build = dg.define_asset_job(
     "daily_build",
@@ -64,7 +62,7 @@ def compulsory_feeds_arrived(
     default_status=dg.DefaultScheduleStatus.STOPPED,
 )
 def daily_at_six(context: dg.ScheduleEvaluationContext, session: BuildSession) -> dg.RunRequest | dg.SkipReason:
-    """At 06:00 yesterday must be built. If a compulsory feed is missing the run fails by its name, which alerts."""
+    """At 06:00 yesterday must be built. If a compulsory feed is missing the run fails by its name."""
     day = context.scheduled_execution_time.date() - timedelta(days=1)
     upcoming = next_business_date(session)
     if upcoming is not None and upcoming > day:
@@ -72,14 +70,21 @@ def daily_at_six(context: dg.ScheduleEvaluationContext, session: BuildSession) -
     return dg.RunRequest(partition_key=day.isoformat())
 
 
-@dg.run_failure_sensor(default_status=dg.DefaultSensorStatus.RUNNING)
-def alert_on_failure(context: dg.RunFailureSensorContext) -> None:
-    """Say what failed: to the log, and to TIERHOUSE_ALERT_WEBHOOK (JSON with a `text`) when it is set."""
-    text = f"Tierhouse: {context.dagster_run.job_name} failed. {context.failure_event.message}"
-    context.log.error(text)
-    webhook = os.environ.get(ALERT_WEBHOOK)
-    if webhook:
-        body = json.dumps({"msgtype": "text", "text": {"content": text}}).encode()
-        # The address is the operator's own setting, not input.
-        request = urllib.request.Request(webhook, body, {"Content-Type": "application/json"})  # noqa: S310
-        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
+@dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+def alerts(context: dg.SensorEvaluationContext, session: BuildSession) -> dg.SkipReason:
+    """Say what began, changed or ended: to the log, and to TIERHOUSE_ALERT_WEBHOOK when it is set."""
+    post = webhook(os.environ)
+
+    def deliver(alert: Alert) -> None:
+        context.log.error(alert.text)
+        if post is not None:
+            post(alert)
+
+    try:
+        told = notify(
+            session.home, lambda: causes(session.home, load_contracts(), datetime.now(UTC), session.landing), deliver
+        )
+    except NotDelivered as error:
+        context.log.error(str(error))
+        return dg.SkipReason(str(error))
+    return dg.SkipReason(f"{len(told)} alerts sent")

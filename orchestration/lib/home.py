@@ -103,6 +103,11 @@ class Home:
         return self.published / "publish_log.jsonl"
 
     @property
+    def alerts(self) -> Path:
+        """Open causes that somebody was told of; without it they are told again."""
+        return self.root / "alerts.json"
+
+    @property
     def lock(self) -> Path:
         return self.root / "build.lock"
 

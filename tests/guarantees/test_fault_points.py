@@ -49,6 +49,7 @@ OUT_OF_SIGHT = {
     "dagster_home.prepare_dagster_home": "settings of the UI, written anew when they are missing",
     "generated.column_contents": "generated files of the project, not of a deployment",
     "generated._write": "generated files of the project, not of a deployment",
+    "alerts.notify": "who was told what; cut off, one alert is told again",
     "purge._parquet": "Parquet in memory",
     "purge._tell_ledger": "its caller passes a point",
     "rebuild.rebuild": "a deployment that nobody reads yet; one that was cut off is begun anew in an empty folder",
