@@ -16,7 +16,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from typer.testing import CliRunner
 
+from orchestration.cli import app
 from orchestration.lib import publish
 from orchestration.lib.alerts import Alert, Cause, NotDelivered, causes, notify
 from orchestration.lib.audit import DID_NOT_RUN, FAIL, Check, Verdict
@@ -306,3 +308,18 @@ def test_a_setting_that_cannot_be_used_is_named(settings: dict[str, str]) -> Non
 
 def test_no_address_means_no_webhook() -> None:
     assert webhook({}) is None
+
+
+def test_the_command_sends_once_and_says_which_setting_is_missing(
+    home: Home, robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_build(home, "x1", failed("drift.rows.a", "retail"))
+    command = ["alerts", "--send", "--home", str(home.root)]
+    monkeypatch.delenv("TIERHOUSE_ALERT_WEBHOOK", raising=False)
+    unset = CliRunner().invoke(app, command)
+    assert unset.exit_code == 1
+    assert "TIERHOUSE_ALERT_WEBHOOK" in unset.output
+    monkeypatch.setenv("TIERHOUSE_ALERT_WEBHOOK", robot.address)
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert [body["kind"] for _, body in robot.received].count("failed_check") == 1
