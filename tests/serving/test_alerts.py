@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
 from orchestration.cli import app
+from orchestration.defs import jobs
+from orchestration.defs.session import BuildSession
 from orchestration.lib import publish
 from orchestration.lib.alerts import Alert, Cause, NotDelivered, causes, notify
 from orchestration.lib.audit import DID_NOT_RUN, FAIL, Check, Verdict
@@ -322,4 +325,25 @@ def test_the_command_sends_once_and_says_which_setting_is_missing(
     monkeypatch.setenv("TIERHOUSE_ALERT_WEBHOOK", robot.address)
     assert CliRunner().invoke(app, command).exit_code == 0
     assert CliRunner().invoke(app, command).exit_code == 0
+    assert [body["kind"] for _, body in robot.received].count("failed_check") == 1
+
+
+def test_the_sensor_outlives_a_dead_server_and_tells_what_is_owed_when_it_is_back(
+    home: Home, robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_build(home, "x1", failed("drift.rows.a", "retail"))
+    session = BuildSession(home_path=str(home.root), landing_path=str(home.root))
+
+    def tick() -> str:
+        with (
+            dg.DagsterInstance.ephemeral() as instance,
+            dg.build_sensor_context(instance=instance, resources={"session": session}) as context,
+        ):
+            return str(jobs.alerts.evaluate_tick(context).skip_message)
+
+    monkeypatch.setenv("TIERHOUSE_ALERT_WEBHOOK", "http://127.0.0.1:1/")
+    assert "sent again" in tick()
+    monkeypatch.setenv("TIERHOUSE_ALERT_WEBHOOK", robot.address)
+    tick()
+    assert tick() == "0 alerts sent"
     assert [body["kind"] for _, body in robot.received].count("failed_check") == 1
