@@ -525,10 +525,7 @@ def plan_chunk(
         veto_schemes=[s for s in structures if s["scheme_code"] in {other["veto"] for other in structures}],
         previous_evaluation_date=max((d for d in evaluations if d <= after), default=None),
         official_evaluation_date=max((d for d in evaluations if d < end), default=None),
-        windows={
-            d: {code: window(d, code, first_date, opening_date) for code in WINDOWS}
-            for d in measure_dates
-        },
+        windows={d: {code: window(d, code, first_date, opening_date) for code in WINDOWS} for d in measure_dates},
         books=books,
         appraisal_periods=_appraisal_periods(end, first_date, opening_date, books, decided_through),
     )
@@ -626,9 +623,7 @@ def advance_json(
             "veto_schemes": chunk.veto_schemes,
             "explained_schemes": chunk.explained_schemes,
             "is_merging": is_merging,
-            "window_end_dates": {
-                code: iso(window_end(chunk.as_of_date, code)) for code in WINDOWS
-            },
+            "window_end_dates": {code: iso(window_end(chunk.as_of_date, code)) for code in WINDOWS},
             "past_month_ends": [iso(d) for d in past_month_ends(chunk.as_of_date)],
             "flow_date": iso(chunk.as_of_date - FLOW_DAYS * DAY),
             "previous_evaluation_date": iso(chunk.previous_evaluation_date),
