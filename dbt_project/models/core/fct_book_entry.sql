@@ -243,107 +243,77 @@ yesterday as (
     from seeded
 ),
 
--- A successor keeps his own owner, else takes the one who held longest.
-ranked_owners as (
+-- What a customer has from yesterday: a successor keeps his own, else takes what was held longest.
+ranked as (
     select
         yesterday.*,
         row_number() over (
-            partition by yesterday.customer_id
+            partition by yesterday.customer_id, yesterday.slot
             order by
                 case when yesterday.holder_id = yesterday.customer_id then 0 else 1 end asc,
                 yesterday.valid_from asc,
-                yesterday.employee_id asc
+                yesterday.employee_id asc,
+                yesterday.holder_id asc
         ) as standing
     from yesterday
-    where yesterday.slot = 'a'
+    where yesterday.slot != 'specialist'
+),
+
+inherited as (
+    select *
+    from ranked
+    where standing = 1
 ),
 
 -- Who owned a customer yesterday, and whether he still may: gone, moved, without the signed
 -- agreement (A9-19), away for longer than the policy waits.
 owners as (
     select
-        ranked.customer_id,
-        ranked.employee_id,
-        ranked.role_code as earlier_role_code,
-        ranked.tier_rank as earlier_tier_rank,
-        ranked.reason_code,
-        ranked.initial_employee_id,
-        ranked.initial_lost_date,
-        ranked.initial_lost_reason_code,
-        ranked.valid_from,
-        ranked.choice_due_date,
+        inherited.customer_id,
+        inherited.employee_id,
+        inherited.role_code as earlier_role_code,
+        inherited.tier_rank as earlier_tier_rank,
+        inherited.reason_code,
+        inherited.initial_employee_id,
+        inherited.initial_lost_date,
+        inherited.initial_lost_reason_code,
+        inherited.valid_from,
+        inherited.choice_due_date,
         case
             when employees.status = 'on_leave'
                 then coalesce(
-                    ranked.reassignment_due_date, {{ add_days(day, 'policies.leave_days') }}
+                    inherited.reassignment_due_date, {{ add_days(day, 'policies.leave_days') }}
                 )
         end as reassignment_due_date,
         case
             when employees.employee_id is null or employees.status = 'left' then 'owner_left'
             when not employees.has_nda then 'nda_missing'
-            when employees.capacity <= 0 or employees.branch_id != ranked.branch_id
+            when employees.capacity <= 0 or employees.branch_id != inherited.branch_id
                 then 'owner_moved'
-            when employees.status = 'on_leave' and ranked.reassignment_due_date <= {{ day }}
+            when employees.status = 'on_leave' and inherited.reassignment_due_date <= {{ day }}
                 then 'owner_on_leave'
         end as lost_reason_code
-    from ranked_owners as ranked
-    inner join customers on ranked.customer_id = customers.customer_id
+    from inherited
+    inner join customers on inherited.customer_id = customers.customer_id
     cross join policies
-    left join employees on ranked.employee_id = employees.employee_id
-    where ranked.standing = 1 and customers.exclusion_code is null
-),
-
-ranked_backups as (
-    select
-        yesterday.customer_id,
-        yesterday.employee_id,
-        yesterday.branch_id,
-        yesterday.reason_code,
-        yesterday.valid_from,
-        row_number() over (
-            partition by yesterday.customer_id
-            order by
-                case when yesterday.holder_id = yesterday.customer_id then 0 else 1 end asc,
-                yesterday.valid_from asc,
-                yesterday.employee_id asc
-        ) as standing
-    from yesterday
-    where yesterday.slot = 'b'
+    left join employees on inherited.employee_id = employees.employee_id
+    where inherited.slot = 'a' and customers.exclusion_code is null
 ),
 
 -- B of yesterday who may still act: at work, bound by the agreement, where he was.
 backups as (
     select
-        ranked.customer_id,
-        ranked.employee_id,
-        ranked.reason_code,
-        ranked.valid_from
-    from ranked_backups as ranked
-    inner join customers on ranked.customer_id = customers.customer_id
+        inherited.customer_id,
+        inherited.employee_id,
+        inherited.reason_code,
+        inherited.valid_from
+    from inherited
+    inner join customers on inherited.customer_id = customers.customer_id
     inner join eligible_employees as employees
-        on ranked.employee_id = employees.employee_id and ranked.branch_id = employees.branch_id
-    where ranked.standing = 1 and customers.exclusion_code is null
-),
-
--- A successor keeps his own place, else takes that of the one who has waited longest.
-ranked_queue as (
-    select
-        yesterday.customer_id,
-        yesterday.reason_code,
-        yesterday.initial_employee_id,
-        yesterday.initial_lost_date,
-        yesterday.initial_lost_reason_code,
-        yesterday.valid_from,
-        yesterday.reassignment_due_date,
-        row_number() over (
-            partition by yesterday.customer_id
-            order by
-                case when yesterday.holder_id = yesterday.customer_id then 0 else 1 end asc,
-                yesterday.valid_from asc,
-                yesterday.holder_id asc
-        ) as standing
-    from yesterday
-    where yesterday.slot = 'queue'
+        on
+            inherited.employee_id = employees.employee_id
+            and inherited.branch_id = employees.branch_id
+    where inherited.slot = 'b' and customers.exclusion_code is null
 ),
 
 earlier_queue as (
@@ -355,8 +325,8 @@ earlier_queue as (
         initial_lost_reason_code,
         valid_from,
         reassignment_due_date
-    from ranked_queue
-    where standing = 1
+    from inherited
+    where slot = 'queue'
 ),
 
 -- An owner is gone: B acts, and the customer is dealt anew when the policy's days are over. Without
@@ -643,8 +613,8 @@ initials as (
             else earlier_queue.initial_lost_reason_code
         end as lost_reason_code
     from customers
-    left join ranked_owners as owners
-        on customers.customer_id = owners.customer_id and owners.standing = 1
+    left join inherited as owners
+        on customers.customer_id = owners.customer_id and owners.slot = 'a'
     left join earlier_queue on customers.customer_id = earlier_queue.customer_id
 ),
 
@@ -775,15 +745,15 @@ unguarded as (
         guarded.customer_id,
         guarded.owner_id,
         customers.branch_id,
-        ranked_backups.customer_id is not null as had_backup,
+        former.customer_id is not null as had_backup,
         row_number() over (
             partition by customers.branch_id order by guarded.customer_id
         ) as place
     from guarded
     inner join customers on guarded.customer_id = customers.customer_id
     left join kept_backups on guarded.customer_id = kept_backups.customer_id
-    left join ranked_backups
-        on guarded.customer_id = ranked_backups.customer_id and ranked_backups.standing = 1
+    left join inherited as former
+        on guarded.customer_id = former.customer_id and former.slot = 'b'
     where kept_backups.customer_id is null and guarded.owner_id is not null
 ),
 
