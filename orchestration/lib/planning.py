@@ -444,8 +444,8 @@ def plan_build(
         batch.business_date
         for feed_id in ADVANCE_FEEDS
         for batch in inputs.by_feed.get(feed_id, [])
-        # A day without merges says nothing; a full delivery without rows says that there is nothing any more.
-        if batch.business_date > first_decided and (batch.row_count or feed_id != MERGES_FEED)
+        # No events say nothing; a full delivery without rows says that there is nothing any more.
+        if batch.business_date > first_decided and (batch.row_count or batch.mode == "full")
     }
 
     chunks = []
