@@ -6,6 +6,7 @@ What was kept follows from the publish log alone: which version readers saw at 0
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 
@@ -43,8 +44,13 @@ def is_expected(feed: Feed, business_date: date) -> bool:
     return feed.expected == "daily" or (feed.expected == "business_days" and business_date.weekday() < SATURDAY)
 
 
-def _moment(entry: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(entry["published_at"])
+@dataclass(frozen=True)
+class _Shown:
+    """An entry of the publish log: what readers saw from a moment on."""
+
+    number: int
+    published_at: datetime
+    as_of_date: date
 
 
 def _first_landings(ledger: list[Batch], business_date: date, until: datetime) -> list[tuple[datetime, str]]:
@@ -68,36 +74,36 @@ def service_levels(log: list[dict[str, Any]], ledger: list[Batch], since: date) 
     by_date: dict[date, list[Batch]] = {}
     for batch in ledger:
         by_date.setdefault(batch.business_date, []).append(batch)
-    day: date | None = None
-    for entry in log:
-        as_of = date.fromisoformat(entry["as_of_date"])
-        if day is None:
-            day = date.fromisoformat(entry["first_date"])
-        while day <= as_of:
+    shown = [
+        _Shown(e["version"], datetime.fromisoformat(e["published_at"]), date.fromisoformat(e["as_of_date"]))
+        for e in log
+    ]
+    day = date.fromisoformat(log[0]["first_date"]) if log else since
+    for version in shown:
+        while day <= version.as_of_date:
             if day > since:
-                rows.append(_row(day, entry, log, by_date.get(day, [])))
+                rows.append(_row(day, version, shown, by_date.get(day, [])))
             day += DAY
     return rows
 
 
-def _row(day: date, entry: dict[str, Any], log: list[dict[str, Any]], batches: list[Batch]) -> dict[str, Any]:
-    ready, due = _moment(entry), marts_due_at(day)
-    as_of = date.fromisoformat(entry["as_of_date"])
-    shown = [date.fromisoformat(e["as_of_date"]) for e in log if _moment(e) <= due][-1:]
-    is_met = shown == [day]
+def _row(day: date, version: _Shown, shown: list[_Shown], batches: list[Batch]) -> dict[str, Any]:
+    ready, due = version.published_at, marts_due_at(day)
+    shown_as_of = next((v.as_of_date for v in reversed(shown) if v.published_at <= due), None)
+    is_met = shown_as_of == day
     landings = _first_landings(batches, day, ready)
     landed_at, last_feed = landings[-1] if landings else (None, "")
     is_late_feed = not is_met and landed_at is not None and landed_at > feeds_due_at(day)
     return {
         "business_date": day,
-        "as_of_date": as_of,
-        "version": entry["version"],
+        "as_of_date": version.as_of_date,
+        "version": version.number,
         "ready_at": ready,
         "due_at": due,
         "minutes_late": max(0, math.ceil((ready - due) / timedelta(minutes=1))),
         "is_met": is_met,
-        "is_right_day": as_of == day,
-        "shown_as_of_date": shown[0] if shown else None,
+        "is_right_day": version.as_of_date == day,
+        "shown_as_of_date": shown_as_of,
         "last_feed": last_feed,
         "late_feed": last_feed if is_late_feed else "",
     }
