@@ -31,6 +31,8 @@ churn_app = typer.Typer(no_args_is_help=True, help="Churn: who is about to leave
 app.add_typer(churn_app, name="churn")
 quarter_app = typer.Typer(no_args_is_help=True, help="Quarters: what people were paid on stays.")
 app.add_typer(quarter_app, name="quarter")
+postgres_app = typer.Typer(no_args_is_help=True, help="PostgreSQL: the marts for readers of whom each sees his own.")
+app.add_typer(postgres_app, name="postgres")
 
 HomeOption = Annotated[
     Path | None,
@@ -624,6 +626,62 @@ def alerts(
     except (AlertSettingError, NotDelivered) as error:
         raise _fail(str(error)) from error
     typer.echo(f"{len(told)} alerts sent")
+
+
+def _address(variable: str, whose: str) -> str:
+    address = os.environ.get(variable)
+    if not address:
+        raise _fail(f"{variable} is not set; expected the address of the database as {whose}: postgresql://...")
+    return address
+
+
+@postgres_app.command("setup")
+def postgres_setup(
+    is_printed: Annotated[bool, typer.Option("--print", help="Only show the SQL, for psql.")] = False,
+) -> None:
+    """Make roles, tables, policies and masks, as the superuser of TIERHOUSE_POSTGRES_ADMIN_URL."""
+    from orchestration.lib.policies import PolicyError
+    from orchestration.lib.policies.load import load_access
+    from orchestration.lib.postgres.load import ADMIN_URL, PostgresError, set_up
+    from orchestration.lib.postgres.setup import setup_statements
+
+    try:
+        access = load_access()
+        if is_printed:
+            typer.echo("begin;\n" + ";\n".join(setup_statements(access)) + ";\ncommit;")
+            return
+        count = set_up(_address(ADMIN_URL, "a superuser"), access)
+    except (PolicyError, PostgresError) as error:
+        raise _fail(str(error)) from error
+    console.print(f"{count} statements ran; versions are loaded by the daily run or `tierhouse postgres load`")
+
+
+@postgres_app.command("load")
+def postgres_load(home: HomeOption = None) -> None:
+    """Load the published version, if the database of TIERHOUSE_POSTGRES_URL has an older one."""
+    from orchestration.lib.policies import PolicyError
+    from orchestration.lib.postgres.load import URL, PostgresError, load_version, versions_kept
+
+    try:
+        loaded = load_version(Home.resolve(home), _address(URL, "tierhouse_loader"), kept=versions_kept(os.environ))
+    except (PolicyError, PostgresError) as error:
+        raise _fail(str(error)) from error
+    console.print(f"version {loaded['version']}: {loaded['rows']:,} rows in {loaded['partitions']} partitions written")
+
+
+@postgres_app.command("readers")
+def postgres_readers(
+    file: Annotated[Path, typer.Argument(help="CSV: login_name, employee_id, branch_id; several rows for several.")],
+) -> None:
+    """Say which employee and which branches each login is; what was said before is replaced."""
+    from orchestration.lib.postgres.load import URL, PostgresError, read_readers, set_readers
+
+    try:
+        rows = read_readers(file)
+        set_readers(_address(URL, "tierhouse_loader"), rows)
+    except (OSError, PostgresError) as error:
+        raise _fail(str(error)) from error
+    console.print(f"{len({row[0] for row in rows})} logins in {len(rows)} rows")
 
 
 @app.command()

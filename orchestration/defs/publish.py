@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 from datetime import date
 from decimal import Decimal
 
@@ -13,6 +14,7 @@ from orchestration.defs.partitions import BUSINESS_DATES, ONE_RUN, WRITER_POOL
 from orchestration.defs.session import BuildSession
 from orchestration.lib.home import Home
 from orchestration.lib.policies import load_policies
+from orchestration.lib.postgres.load import URL, PostgresError, load_when_set
 from orchestration.lib.publish import publish
 from orchestration.lib.warehouse import apply_retention
 
@@ -102,3 +104,27 @@ def version(context: dg.AssetExecutionContext, session: BuildSession) -> dg.Mate
     number = publish(session.home, record.build_id)
     apply_retention(session.home, record.as_of_date, record.first_date)
     return dg.MaterializeResult(metadata=publish_metadata(session.home, number))
+
+
+@dg.asset(
+    key=dg.AssetKey(["published", "postgres"]),
+    deps=[version],
+    group_name="publish",
+    kinds={"postgres"},
+    owners=["team:warehouse"],
+    partitions_def=BUSINESS_DATES,
+    backfill_policy=ONE_RUN,
+    pool=WRITER_POOL,
+    retry_policy=dg.RetryPolicy(max_retries=2, delay=5),
+)
+def postgres(context: dg.AssetExecutionContext, session: BuildSession) -> dg.MaterializeResult[None]:
+    """The published version in PostgreSQL, where each reader sees his own rows; nothing when none is set up."""
+    try:
+        loaded = load_when_set(session.home, os.environ)
+    except PostgresError as error:
+        raise dg.Failure(
+            f"{error} (the version is published in files; `tierhouse postgres load` brings it to PostgreSQL)"
+        ) from error
+    if loaded is None:
+        return dg.MaterializeResult(metadata={"target": f"{URL} is not set"})
+    return dg.MaterializeResult(metadata={name: dg.MetadataValue.int(number) for name, number in loaded.items()})

@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import yaml
-
 from orchestration.lib.confidentiality import Content
-from orchestration.lib.contracts import C1, C2
 from orchestration.lib.home import DBT_PROJECT_DIR
+from orchestration.lib.mart_contracts import QUALITY_SCHEMAS, models, quality_columns, sql_type
 from orchestration.lib.marts import MARTS
-from orchestration.lib.quality import HISTORY_DAYS, SCHEMAS
+from orchestration.lib.quality import HISTORY_DAYS
 
 INTRODUCTION = """\
 # Marts
@@ -37,7 +34,6 @@ class _QualityMart:
     key: tuple[str, ...]
     grain: str
     columns: dict[str, str]
-    c2_columns: tuple[str, ...] = ()
 
 
 _AS_OF = "Business date that the version describes."
@@ -57,7 +53,6 @@ _QUALITY = {
             "quarantined_count": "Rows set aside with their reason.",
             "reason": "Why it was rejected; empty when accepted.",
         },
-        ("reason",),
     ),
     "check_result": _QualityMart(
         ("build_id", "check_name"),
@@ -73,7 +68,6 @@ _QUALITY = {
             "rule_id": "Policy rule behind the check, if any.",
             "detail": "What was found.",
         },
-        ("detail",),
     ),
     "reconciliation": _QualityMart(
         ("business_date", "branch_id", "product_family", "currency"),
@@ -89,7 +83,6 @@ _QUALITY = {
             "difference": "Ledger less customers.",
             "status": "agreed, explained or no_ledger; a break stops the build.",
         },
-        ("ledger_balance", "customer_balance", "difference"),
     ),
     "sla": _QualityMart(
         ("business_date",),
@@ -125,14 +118,6 @@ _QUALITY = {
 }
 
 
-def _models(directory: Path) -> dict[str, dict[str, Any]]:
-    models: dict[str, dict[str, Any]] = {}
-    for path in sorted(directory.rglob("*.yml")):
-        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        models.update({model["name"]: model for model in document.get("models", [])})
-    return models
-
-
 def _unique_key(model: dict[str, Any]) -> list[str]:
     return [
         column
@@ -151,48 +136,26 @@ def _section(name: str, description: str, key: list[str], columns: list[tuple[st
     return f"\n## {name}\n\n{description}\n\n| column | type | class | meaning |\n|---|---|---|---|\n{rows}"
 
 
-def _sql_type(name: str) -> str:
-    return "varchar" if name == "string" else name
-
-
-def _arrow_sql_type(arrow_type: pa.DataType) -> str:
-    if pa.types.is_decimal(arrow_type):
-        return f"decimal({arrow_type.precision},{arrow_type.scale})"
-    names = {
-        pa.string(): "varchar",
-        pa.int64(): "bigint",
-        pa.bool_(): "boolean",
-        pa.date32(): "date",
-        pa.timestamp("us", "UTC"): "timestamp with time zone",
-    }
-    return names[arrow_type]
-
-
 def render_marts(contents: Mapping[str, Mapping[str, Content]], models_dir: Path = DBT_PROJECT_DIR / "models") -> str:
     """The page as text. Raises KeyError for a mart, a column or a grain that nobody has described.
 
     ``contents``: model -> column -> what it holds.
     """
-    models = _models(models_dir)
+    described_models = models(models_dir)
     parts = [INTRODUCTION]
     for mart in MARTS:
-        model = models[mart.model]
+        model = described_models[mart.model]
         classes = {name: content.classification for name, content in contents[mart.model].items()}
         columns = [
-            (c["name"], _sql_type(c["data_type"]), classes[c["name"]], c["description"]) for c in model["columns"]
+            (c["name"], sql_type(c["data_type"]), classes[c["name"]], c["description"]) for c in model["columns"]
         ]
-        keyed = models[mart.rows_of.split(".")[1]] if mart.rows_of else model
+        keyed = described_models[mart.rows_of.split(".")[1]] if mart.rows_of else model
         parts.append(_section(mart.relation, model["description"], _unique_key(keyed), columns))
-    for name, schema in SCHEMAS.items():
+    for name in QUALITY_SCHEMAS:
         described = _QUALITY[name]
         columns = [
-            (
-                field.name,
-                _arrow_sql_type(field.type),
-                C2 if field.name in described.c2_columns else C1,
-                described.columns[field.name],
-            )
-            for field in schema
+            (column.name, column.sql_type, column.classification, described.columns[column.name])
+            for column in quality_columns(name)
         ]
         parts.append(_section(f"quality.{name}", described.grain, list(described.key), columns))
     return "".join(parts)

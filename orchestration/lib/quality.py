@@ -16,79 +16,10 @@ from orchestration.lib.audit import Verdict
 from orchestration.lib.build_record import BuildRecord
 from orchestration.lib.home import Home
 from orchestration.lib.ledger import Ledger
+from orchestration.lib.mart_contracts import QUALITY_SCHEMAS as SCHEMAS
 from orchestration.lib.service_level import service_levels
 
 HISTORY_DAYS = 400  # check results and reconciliation: a year and the audit season after it
-
-SCHEMAS = {
-    "batch": pa.schema(
-        [
-            ("batch_id", pa.string()),
-            ("as_of_date", pa.date32()),
-            ("system", pa.string()),
-            ("entity", pa.string()),
-            ("business_date", pa.date32()),
-            ("sequence_no", pa.int64()),
-            ("status", pa.string()),
-            ("row_count", pa.int64()),
-            ("quarantined_count", pa.int64()),
-            ("reason", pa.string()),
-        ]
-    ),
-    "check_result": pa.schema(
-        [
-            ("build_id", pa.string()),
-            ("as_of_date", pa.date32()),
-            ("check_name", pa.string()),
-            ("severity", pa.string()),
-            ("status", pa.string()),
-            ("failed_count", pa.int64()),
-            ("owner", pa.string()),
-            ("rule_id", pa.string()),
-            ("detail", pa.string()),
-        ]
-    ),
-    "reconciliation": pa.schema(
-        [
-            ("business_date", pa.date32()),
-            ("as_of_date", pa.date32()),
-            ("branch_id", pa.string()),
-            ("product_family", pa.string()),
-            ("currency", pa.string()),
-            ("ledger_balance", pa.decimal128(18, 2)),
-            ("customer_balance", pa.decimal128(18, 2)),
-            ("difference", pa.decimal128(18, 2)),
-            ("status", pa.string()),
-        ]
-    ),
-    "sla": pa.schema(
-        [
-            ("business_date", pa.date32()),
-            ("as_of_date", pa.date32()),
-            ("version", pa.int64()),
-            ("ready_at", pa.timestamp("us", "UTC")),
-            ("due_at", pa.timestamp("us", "UTC")),
-            ("minutes_late", pa.int64()),
-            ("is_met", pa.bool_()),
-            ("is_right_day", pa.bool_()),
-            ("shown_as_of_date", pa.date32()),
-            ("last_feed", pa.string()),
-            ("late_feed", pa.string()),
-        ]
-    ),
-    "publish_log": pa.schema(
-        [
-            ("version", pa.int64()),
-            ("build_id", pa.string()),
-            ("as_of_date", pa.date32()),
-            ("published_at", pa.timestamp("us", "UTC")),
-            ("policy_version", pa.string()),
-            ("inputs_hash", pa.string()),
-            ("outputs_hash", pa.string()),
-            ("previous_hash", pa.string()),
-        ]
-    ),
-}
 
 
 def _previous(home: Home, name: str) -> pa.Table | None:

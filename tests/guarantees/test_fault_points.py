@@ -18,7 +18,7 @@ EFFECTS = {
     "os.replace", "os.rename", "os.link", "os.unlink", "os.remove", "os.symlink", "os.truncate", "os.ftruncate",
     "os.write", "shutil.rmtree", "shutil.copyfile", "shutil.copy", "shutil.copy2", "shutil.copytree", "shutil.move",
     "pq.write_table", "append_lines", "write_atomically", ".rename", ".unlink", ".rmdir", ".symlink_to",
-    ".hardlink_to", ".write_text", ".write_bytes", ".touch",
+    ".hardlink_to", ".write_text", ".write_bytes", ".touch", ".commit",
 }  # fmt: skip
 # Appends to the journal and to the ledger, and transactions of the warehouse.
 RECORDS = {"journal.append", "Journal.append", "self.ledger.append"}
@@ -50,6 +50,8 @@ OUT_OF_SIGHT = {
     "generated.column_contents": "generated files of the project, not of a deployment",
     "generated._write": "generated files of the project, not of a deployment",
     "alerts.notify": "who was told what; cut off, one alert is told again",
+    "load.set_up": "tables and rules of PostgreSQL, all or none; run again it changes nothing",
+    "load.set_readers": "who each login is, all or none",
     "purge._parquet": "Parquet in memory",
     "purge._tell_ledger": "its caller passes a point",
     "rebuild.rebuild": "a deployment that nobody reads yet; one that was cut off is begun anew in an empty folder",

@@ -7,6 +7,7 @@ from datetime import date
 
 from orchestration.lib.policies import lint_rules, lint_values
 from orchestration.lib.policies.finding import Finding, Place
+from orchestration.lib.policies.lint_access import lint_access
 from orchestration.lib.policies.lint_actions import lint_actions
 from orchestration.lib.policies.lint_appraisal import lint_appraisal
 from orchestration.lib.policies.lint_books import lint_books
@@ -25,6 +26,7 @@ def lint(policies: PolicySet) -> list[Finding]:
     findings = [
         *lint_shared(policies),
         *lint_books(policies),
+        *lint_access(policies),
         *lint_actions(policies),
         *lint_appraisal(policies),
         *lint_churn(policies),
@@ -55,6 +57,7 @@ def _lint_scheme(policies: PolicySet, scheme: Scheme) -> Iterator[Finding]:
 
 def _blank_texts(policies: PolicySet) -> Iterator[Finding]:
     files = {
+        "access": policies.access,
         "asset_classes": policies.asset_classes,
         "books": policies.books,
         "measures": policies.measures,

@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel
 
 from orchestration.lib.home import POLICIES_DIR
+from orchestration.lib.policies.access import Access
 from orchestration.lib.policies.actions import Actions
 from orchestration.lib.policies.appraisal import Appraisal
 from orchestration.lib.policies.books import Books, BookVersion
@@ -50,7 +51,7 @@ DAILY_FILES: dict[str, type[Obligations | Events | Actions | Appraisal | Churn |
     "offers": Offers,
     "service": Service,
 }
-SHARED_FILES = ("asset_classes", "books", "measures", "roles", *DAILY_FILES)
+SHARED_FILES = ("access", "asset_classes", "books", "measures", "roles", *DAILY_FILES)
 POLICIES_VARIABLE = "TIERHOUSE_POLICIES"
 # How an owner owns decides books, not tiers.
 _OWNED_AS = {"owner": {"primary_as", "fallback_as"}}
@@ -76,6 +77,7 @@ class PolicySet:
     obligations: Obligations
     offers: Offers
     service: Service
+    access: Access
     roots: Mapping[str, yaml.Node] = field(default_factory=dict, compare=False, repr=False)
 
     def line(self, name: str, loc: Loc = ()) -> int:
@@ -129,7 +131,7 @@ class PolicySet:
 
     @property
     def policy_hash(self) -> str:
-        """Hash of all that facts and decisions are made by."""
+        """Hash of all that facts and decisions are made by; who reads them is none of it."""
         owners = {
             f"{s.scheme_code}@{version.version}": [
                 owned.owner.model_dump(mode="json") if owned and owned.owner else None
@@ -202,7 +204,7 @@ def load_policies(directory: Path | None = None) -> PolicySet:
     measures = read("measures", MeasureRules)
     roles = read("roles", Roles)
     books = read("books", Books)
-    daily = {name: read(name, model) for name, model in DAILY_FILES.items()}
+    others = {name: read(name, model) for name, model in {**DAILY_FILES, "access": Access}.items()}
     for name, scheme in zip(names, schemes, strict=True):
         if scheme and scheme.scheme_code != name:
             line = line_of(roots[name], ("scheme_code",))
@@ -213,12 +215,20 @@ def load_policies(directory: Path | None = None) -> PolicySet:
     if problems or asset_classes is None or measures is None or roles is None or books is None:
         raise PolicyError("\n".join(problems))
     policies = PolicySet(
-        tuple(s for s in schemes if s), asset_classes, measures, roles, books, roots=roots, **cast("Any", daily)
+        tuple(s for s in schemes if s), asset_classes, measures, roles, books, roots=roots, **cast("Any", others)
     )
     problems = [*_primary_problems(policies, directory), *_date_problems(policies)]
     if problems:
         raise PolicyError("\n".join(problems))
     return policies
+
+
+def load_access(directory: Path | None = None) -> Access:
+    """access.yml alone, of ``directory`` or of the folder in force. Raises PolicyError."""
+    try:
+        return read_yaml((directory or policies_dir()) / "access.yml", Access).value
+    except Unreadable as error:
+        raise PolicyError("\n".join(error.problems)) from error
 
 
 def _primary_problems(policies: PolicySet, directory: Path) -> Iterator[str]:
