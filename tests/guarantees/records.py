@@ -79,7 +79,8 @@ def _newest_versions(log: list[bytes]) -> frozenset[str]:
 
 
 def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    """Names in a folder, but the warehouse's log, which comes and goes while a model is written in another thread."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".wal")
 
 
 def _digest(lines: list[bytes]) -> str:
